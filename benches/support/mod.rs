@@ -1,0 +1,6 @@
+//! What the benchmarks share.
+
+pub(crate) mod api;
+pub(crate) mod contender;
+pub(crate) mod rows;
+pub(crate) mod table;

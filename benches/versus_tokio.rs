@@ -1,0 +1,92 @@
+//! annulus against tokio: what a message, a task and a yield cost.
+//!
+//! ```sh
+//! cargo bench --bench versus_tokio                   # everything, in about four minutes
+//! cargo bench --bench versus_tokio -- spsc           # criterion's report on some rows
+//! cargo bench --bench versus_tokio -- table          # the tables only, in one minute
+//! VERSUS_CPUS=0,2,4,6 cargo bench --bench versus_tokio   # so many workers, there; else 0,1
+//! ```
+//!
+//! # What is measured
+//!
+//! Each row of [`Row`](support::rows::Row) is written once, for any runtime, and runs on
+//!
+//! - `annulus-mt` and its rival `tokio-mt`, the multi-thread runtime, with as many workers;
+//! - `annulus-1w`, annulus with one worker, and its rival `tokio-ct`, the current-thread runtime.
+//!
+//! Every run adds up the numbers that it received and compares the sum. A run makes its channels
+//! and spawns its tasks anew; that is counted, and spread over thousands of elements.
+//!
+//! Criterion measures the contenders of a row back to back. The tables, which are for the README,
+//! measure them in turns (see [`table`]), once with the threads where the system puts them, and
+//! once with each worker on a processor of its own. A ratio below 1 is a loss, printed bold.
+//!
+//! # Whom it favours
+//!
+//! - The measured work is a task that was spawned from outside. With `block_on` instead, the
+//!   thread would be a worker in annulus and in the current-thread runtime, while tokio's
+//!   multi-thread runtime would have one thread more, and a thread to cross with each message.
+//! - tokio has no channel with many receivers. In the rows `mpmc` and `one queue` its
+//!   receivers take turns at a receiver in a `tokio::sync::Mutex`, as its users do. These rows
+//!   tell what the missing channel costs, and little about tokio's own.
+//! - Nor has it one with a single sender: in the rows `spsc` it pays for many.
+//! - tokio runs without its I/O and time drivers, which is faster than `#[tokio::main]`.
+//! - `annulus-1w` is ready for threads that steal and wake from outside; `tokio-ct` has a queue
+//!   that only its own thread touches.
+//! - Except for the fan-out, the tasks do nothing between messages. Then it pays to run both ends
+//!   on one worker, so these rows measure messages between tasks more than between processors.
+//! - Messages are 8 bytes, and rings are allocated whole while tokio's lists grow by blocks.
+//! - Few processors contend: VERSUS_CPUS is for machines with more.
+
+use std::env;
+use std::time::Duration;
+
+use criterion::{Criterion, SamplingMode, Throughput};
+
+use self::support::contender::{Contender, contenders, pin};
+use self::support::rows::Row;
+use self::support::table;
+
+mod support;
+
+fn main() {
+    let mut criterion = Criterion::default()
+        .sample_size(10)
+        .nresamples(10_000)
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_millis(800))
+        .configure_from_args();
+    let contenders = contenders();
+    report(&mut criterion, &contenders);
+    criterion.final_summary();
+
+    if tables_wanted() {
+        table::print("Workers where the system puts them", &contenders);
+        match pin(&contenders) {
+            Ok(()) => table::print("Each worker on a processor of its own", &contenders),
+            Err(error) => println!("\nNo worker has a processor of its own: {error}"),
+        }
+    }
+}
+
+/// Criterion's report: the contenders one after the other, row by row.
+fn report(criterion: &mut Criterion, contenders: &[Contender]) {
+    for row in Row::all() {
+        let mut group = criterion.benchmark_group(row.to_string());
+        group.throughput(Throughput::Elements(row.elements()));
+        group.sampling_mode(SamplingMode::Flat);
+        for contender in contenders {
+            group.bench_function(contender.name, |bencher| {
+                bencher.iter_custom(|runs| (contender.time)(row, runs));
+            });
+        }
+        group.finish();
+    }
+}
+
+/// Whether this is `cargo bench`, and of everything or of the tables.
+fn tables_wanted() -> bool {
+    let mut arguments = env::args().skip(1).filter(|argument| argument != "--bench");
+    let measures = env::args().any(|argument| argument == "--bench");
+    measures && arguments.next().is_none_or(|argument| argument == "table")
+}

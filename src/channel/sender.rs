@@ -1,0 +1,195 @@
+//! The sending handle.
+
+use std::fmt;
+
+use super::core::Channel;
+use super::error::{SendError, TrySendError};
+use super::future::SendFuture;
+use super::{Kind, Mpmc, State, Topology};
+use crate::primitive::Arc;
+use crate::ring::{Multi, Single};
+use crate::wait::{WaitSide, thread};
+
+/// The sending end of a channel.
+///
+/// Of an [`Mpsc`](super::Mpsc) or [`Mpmc`] channel it is `Clone` and sends through `&self`; of an
+/// [`Spsc`](super::Spsc) or [`Spmc`](super::Spmc) channel there is one, and it sends through
+/// `&mut self`. When the last one is dropped the channel closes: receivers get what is in it,
+/// and then `None`.
+pub struct Sender<T, K: Kind = Mpmc> {
+    channel: Arc<Channel<T, K::Tx, K::Rx>>,
+}
+
+impl<T, K: Kind> Sender<T, K> {
+    /// The first sender of a channel; others come from `clone`.
+    pub(super) fn first(channel: Arc<Channel<T, K::Tx, K::Rx>>) -> Self {
+        Self { channel }
+    }
+
+    /// Closes the channel for all: no more is sent, receivers drain what is there.
+    ///
+    /// Returns false if it was closed already. Waiting sends get their message back.
+    pub fn close(&self) -> bool {
+        self.channel.close()
+    }
+
+    /// The number of messages in the channel, within `0..=capacity()` at every instant.
+    pub fn len(&self) -> usize {
+        self.channel.ring.len()
+    }
+
+    /// The number of messages that the channel can hold.
+    #[doc(alias = "max_capacity")]
+    pub fn capacity(&self) -> usize {
+        self.channel.ring.capacity()
+    }
+
+    /// Whether no message is in the channel.
+    pub fn is_empty(&self) -> bool {
+        self.channel.ring.is_empty()
+    }
+
+    /// Whether the channel holds as many messages as it can.
+    pub fn is_full(&self) -> bool {
+        self.channel.ring.is_full()
+    }
+
+    /// Whether sending is no use: the receivers are gone, or somebody closed the channel.
+    #[doc(alias = "is_disconnected")]
+    pub fn is_closed(&self) -> bool {
+        self.channel.ring.is_closed()
+    }
+
+    /// Where the channel is in its life.
+    pub fn state(&self) -> State {
+        self.channel.state()
+    }
+}
+
+impl<T, C: WaitSide> Sender<T, Topology<Multi, C>> {
+    /// Sends a message, waiting while the channel is full.
+    ///
+    /// # Errors
+    ///
+    /// Gives the message back if the channel is closed, or closes while this waits.
+    ///
+    /// # Cancel safety
+    ///
+    /// A send that is dropped has not sent: the message is dropped with the future. A wake that
+    /// it had got goes to the next waiting sender.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # annulus::block_on(async {
+    /// let (tx, rx) = annulus::channel::mpmc(1);
+    /// tx.send(1).await?;
+    /// drop(rx);
+    /// assert_eq!(tx.send(2).await.unwrap_err().into_inner(), 2);
+    /// # Ok::<_, annulus::channel::SendError<i32>>(()) }).unwrap();
+    /// ```
+    #[doc(alias = "send_async")]
+    #[inline]
+    pub fn send(&self, message: T) -> SendFuture<'_, T, Topology<Multi, C>> {
+        // SAFETY: the side is Multi.
+        unsafe { SendFuture::new(&self.channel, message) }
+    }
+
+    /// Sends a message if there is room at once.
+    ///
+    /// # Errors
+    ///
+    /// Gives the message back if the channel is full or closed.
+    #[inline]
+    pub fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
+        // SAFETY: the side is Multi.
+        unsafe { self.channel.try_send(message) }
+    }
+
+    /// Sends a message from a plain thread, which sleeps while the channel is full.
+    ///
+    /// Not for use inside a task: it would stop the worker under it, and every task there.
+    ///
+    /// # Errors
+    ///
+    /// Gives the message back if the channel is closed, or closes while this waits.
+    #[doc(alias = "blocking_send")]
+    pub fn send_blocking(&self, message: T) -> Result<(), SendError<T>> {
+        thread::block_on(self.send(message))
+    }
+}
+
+impl<T, C: WaitSide> Sender<T, Topology<Single, C>> {
+    /// Sends a message, waiting while the channel is full.
+    ///
+    /// # Errors
+    ///
+    /// Gives the message back if the channel is closed, or closes while this waits.
+    ///
+    /// # Cancel safety
+    ///
+    /// A send that is dropped has not sent: the message is dropped with the future.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # annulus::block_on(async {
+    /// let (mut tx, mut rx) = annulus::channel::spsc(1);
+    /// annulus::spawn(async move { tx.send("from the task").await });
+    /// assert_eq!(rx.recv().await, Some("from the task"));
+    /// # });
+    /// ```
+    #[doc(alias = "send_async")]
+    #[inline]
+    pub fn send(&mut self, message: T) -> SendFuture<'_, T, Topology<Single, C>> {
+        // SAFETY: this is the only sender, it cannot be cloned, and the future keeps `&mut self`.
+        unsafe { SendFuture::new(&self.channel, message) }
+    }
+
+    /// Sends a message if there is room at once.
+    ///
+    /// # Errors
+    ///
+    /// Gives the message back if the channel is full or closed.
+    #[inline]
+    pub fn try_send(&mut self, message: T) -> Result<(), TrySendError<T>> {
+        // SAFETY: this is the only sender, it cannot be cloned, and we have `&mut self`.
+        unsafe { self.channel.try_send(message) }
+    }
+
+    /// Sends a message from a plain thread, which sleeps while the channel is full.
+    ///
+    /// Not for use inside a task: it would stop the worker under it, and every task there.
+    ///
+    /// # Errors
+    ///
+    /// Gives the message back if the channel is closed, or closes while this waits.
+    #[doc(alias = "blocking_send")]
+    pub fn send_blocking(&mut self, message: T) -> Result<(), SendError<T>> {
+        thread::block_on(self.send(message))
+    }
+}
+
+impl<T, C: WaitSide> Clone for Sender<T, Topology<Multi, C>> {
+    fn clone(&self) -> Self {
+        self.channel.add_sender();
+        Self { channel: Arc::clone(&self.channel) }
+    }
+}
+
+impl<T, K: Kind> Drop for Sender<T, K> {
+    fn drop(&mut self) {
+        // SAFETY: no future of ours is left, since it would borrow this handle.
+        unsafe { self.channel.drop_sender() };
+    }
+}
+
+impl<T, K: Kind> fmt::Debug for Sender<T, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender")
+            .field("len", &self.len())
+            .field("capacity", &self.capacity())
+            .field("state", &self.state())
+            .finish()
+    }
+}

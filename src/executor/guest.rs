@@ -1,0 +1,231 @@
+//! `block_on`: a thread from outside that borrows a seat.
+//!
+//! One guest at a time has a seat, or waits for one; further threads in `block_on` only poll
+//! their own future and sleep in between.
+//!
+//! # How a guest gets a seat
+//!
+//! ```text
+//!            sit down: clear the bit of a seat that sleeps
+//!   FREE --> PRESENT ---------------------------------------> on seat i: runs tasks, too
+//!    ^          |  all are busy                                     ^
+//!    |          v                      a worker, between two tasks  |
+//!    |        WAITS --------------------------------> GRANTED + i --+
+//!    |          |  the future is ready first
+//!    +----------+
+//! ```
+//!
+//! The seat's own thread sleeps, waiting for a "go", until the guest gives the seat back: sets
+//! its bit, and if there is work, claims it again for the seat's own thread.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+
+use super::context::{self, Context};
+use super::worker::Worker;
+use super::{GUEST_WAITS, SHUTDOWN, Shared};
+use crate::primitive::Mutex;
+use crate::primitive::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
+use crate::primitive::atomic::{AtomicBool, AtomicUsize, fence};
+use crate::util::budget;
+
+const FREE: usize = 0;
+const PRESENT: usize = 1;
+const WAITS: usize = 2;
+const GRANTED: usize = 3;
+
+/// Where a guest asks for a seat.
+#[derive(Debug, Default)]
+pub(super) struct Desk {
+    /// FREE, PRESENT, WAITS, or GRANTED plus the number of a seat.
+    state: AtomicUsize,
+    /// Who waits.
+    guest: Mutex<Option<Thread>>,
+}
+
+impl Desk {
+    /// A worker offers its seat, between two tasks; true: the guest has it now.
+    pub(super) fn grant(&self, shared: &Shared, seat: usize) -> bool {
+        let guest = self.guest.lock();
+        // Ordering: Release hands the seat over, to the Acquire of who reads GRANTED.
+        if self.state.compare_exchange(WAITS, GRANTED + seat, AcqRel, Relaxed).is_err() {
+            return false;
+        }
+        shared.signals.fetch_and(!GUEST_WAITS, Relaxed);
+        guest.as_ref().expect("a guest that waits has left its name").unpark();
+        true
+    }
+}
+
+/// Polls `future` on this thread until it is ready, and runs tasks in between.
+#[track_caller]
+pub(crate) fn block_on<F: Future>(shared: &Arc<Shared>, future: F) -> F::Output {
+    assert!(
+        context::current_id() == 0,
+        "block_on was called inside block_on or a task, where it would block a worker and all \
+         tasks on it; use `.await`, or move the call to a thread of its own"
+    );
+    let context = Context::new(shared);
+    let _inside = context.enter();
+    let _budget = budget::scope();
+    let root = Arc::new(Root {
+        // Not yet polled is as good as woken.
+        woken: AtomicBool::new(true),
+        thread: thread::current(),
+        context: context.id(),
+    });
+    let waker = Waker::from(Arc::clone(&root));
+    let mut cx = TaskContext::from_waker(&waker);
+    let mut guest = Guest::arrive(shared, &context);
+    // The last to be made, so that it drops while we are still inside.
+    let mut future = pin!(future);
+    loop {
+        if root.take_wake() {
+            budget::refill();
+            if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+                return output;
+            }
+        }
+        // One task at the most between two looks at the root.
+        guest.turn(|| root.is_woken());
+    }
+}
+
+/// Wakes the thread that is in `block_on`.
+struct Root {
+    woken: AtomicBool,
+    thread: Thread,
+    /// The id of that thread's context.
+    context: usize,
+}
+
+impl Root {
+    fn is_woken(&self) -> bool {
+        self.woken.load(Relaxed)
+    }
+
+    fn take_wake(&self) -> bool {
+        // Ordering: Acquire pairs with the Release in `wake_by_ref`.
+        self.is_woken() && self.woken.swap(false, Acquire)
+    }
+}
+
+impl Wake for Root {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    #[inline]
+    fn wake_by_ref(self: &Arc<Self>) {
+        // Ordering: Release pairs with the Acquire in `take_wake`. The thread itself is awake.
+        if !self.woken.swap(true, AcqRel) && context::current_id() != self.context {
+            self.thread.unpark();
+        }
+    }
+}
+
+/// This thread's part in the runtime, until it drops.
+struct Guest<'a> {
+    shared: &'a Shared,
+    context: &'a Context,
+    /// Whether this thread is the one guest that may have a seat.
+    present: bool,
+    worker: Option<Worker<'a>>,
+}
+
+impl<'a> Guest<'a> {
+    fn arrive(shared: &'a Shared, context: &'a Context) -> Self {
+        let desk = &shared.guest.state;
+        let present = desk.compare_exchange(FREE, PRESENT, AcqRel, Relaxed).is_ok();
+        let mut guest = Self { shared, context, present, worker: None };
+        if present && !guest.sit_on_a_free_seat() {
+            *shared.guest.guest.lock() = Some(thread::current());
+            desk.store(WAITS, SeqCst);
+            shared.signals.fetch_or(GUEST_WAITS, SeqCst);
+            // Ordering: pairs with the fence in `Idle::park`: a worker that has gone to sleep
+            // without seeing the signal is seen asleep here.
+            fence(SeqCst);
+            guest.sit_on_a_free_seat();
+        }
+        guest
+    }
+
+    /// Takes the seat of a thread that sleeps.
+    fn sit_on_a_free_seat(&mut self) -> bool {
+        while let Some(seat) = self.shared.idle.any_parked() {
+            if self.shared.idle.take(seat) {
+                self.sit(seat);
+                self.withdraw();
+                return true;
+            }
+        }
+        false
+    }
+
+    fn sit(&mut self, seat: usize) {
+        self.shared.seats[seat].set_guest(Some(thread::current()));
+        self.worker = Some(Worker::sit(self.shared, self.context, seat, false));
+    }
+
+    /// Stops waiting for a seat; one that is granted all the same is given back.
+    fn withdraw(&self) {
+        // Ordering: Acquire pairs with the Release in `grant`.
+        match self.shared.guest.state.swap(PRESENT, AcqRel) {
+            WAITS => drop(self.shared.signals.fetch_and(!GUEST_WAITS, Relaxed)),
+            state if state >= GRANTED => self.give_back(state - GRANTED),
+            _ => {}
+        }
+    }
+
+    /// Runs a task, or sleeps until there is one or `called`.
+    fn turn(&mut self, called: impl Fn() -> bool) {
+        if let Some(worker) = &mut self.worker {
+            match worker.next() {
+                Some(task) => worker.run(task),
+                None if called() => {}
+                None => match worker.search(&called) {
+                    Some(task) => worker.run(task),
+                    None => worker.park(called),
+                },
+            }
+            return;
+        }
+        let state = self.shared.guest.state.load(Acquire);
+        if self.present && state >= GRANTED {
+            self.shared.guest.state.store(PRESENT, Relaxed);
+            self.sit(state - GRANTED);
+        } else if !called() {
+            // A grant or a wake that came since is a token that `park` takes.
+            thread::park();
+        }
+    }
+
+    /// Leaves a seat to its own thread, which wakes up if there is work.
+    fn give_back(&self, index: usize) {
+        let (shared, seat) = (self.shared, &self.shared.seats[index]);
+        seat.set_guest(None);
+        shared.idle.park(index);
+        let work = !seat.slot_is_empty() || shared.has_work() || shared.signals() & SHUTDOWN != 0;
+        if work && shared.idle.claim_this(index) {
+            shared.wake(Some(index));
+        }
+    }
+}
+
+impl Drop for Guest<'_> {
+    fn drop(&mut self) {
+        if let Some(worker) = self.worker.take() {
+            let seat = worker.index();
+            drop(worker);
+            self.give_back(seat);
+        }
+        if self.present {
+            self.withdraw();
+            *self.shared.guest.guest.lock() = None;
+            self.shared.guest.state.store(FREE, SeqCst);
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Which seats sleep, and how many look for work: whom to wake, and when nobody need be.
+//!
+//! # Invariants
+//!
+//! 1. A set bit in `parked` is a seat that sleeps, or is about to. Who clears the bit decides
+//!    what becomes of the seat: a notifier (`claim`) owes it a "go", a guest of `block_on`
+//!    takes the seat for itself, the sleeper (`unpark`) goes on by itself.
+//! 2. `searching` counts the seats that look for work in other queues, those included that a
+//!    notifier has claimed and that are not awake yet. While it is not zero nobody needs to be
+//!    woken, *because* whoever gives up searching looks once more at every queue after the
+//!    decrement: after success in `Worker::stop_searching`, after failure in `Worker::park`.
+//!
+//! # No task is left behind while all sleep
+//!
+//! A push from outside goes: push, **fence**, read `searching` and `parked` (`notify`). A seat
+//! that goes to sleep: decrement `searching`, set its bit, **fence**, read every queue (`park`).
+//! The fences are sequentially consistent, so one comes first. If the pusher's, the sleeper sees
+//! the task. If the sleeper's, the pusher sees the bit, and no searcher that has given up, and
+//! wakes it.
+//!
+//! A push to a seat's own queue skips the fence (`notify_soon`): a wake that is missed costs
+//! some parallelism, but no task, since the pusher runs its queue itself.
+//!
+//! The sentinel is the one sleeper that looks up now and then while others are busy, so that a
+//! task behind a long poll is found within about a millisecond. When all sleep there is none.
+
+use crate::primitive::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
+use crate::primitive::atomic::{AtomicBool, AtomicU64, AtomicUsize, fence};
+
+/// The most seats that fit in the mask.
+pub(crate) const MAX_SEATS: usize = u64::BITS as usize;
+
+/// See the module's page.
+#[derive(Debug)]
+pub(super) struct Idle {
+    parked: AtomicU64,
+    searching: AtomicUsize,
+    sentinel: AtomicBool,
+    seats: usize,
+}
+
+impl Idle {
+    /// All of `seats` start asleep.
+    pub(super) fn new(seats: usize) -> Self {
+        Self {
+            parked: AtomicU64::new(Self::all(seats)),
+            searching: AtomicUsize::new(0),
+            sentinel: AtomicBool::new(false),
+            seats,
+        }
+    }
+
+    fn all(seats: usize) -> u64 {
+        u64::MAX >> (MAX_SEATS - seats)
+    }
+
+    /// Picks a sleeper to wake, if there is one and nobody is looking already. Call this after
+    /// a push that any sleeper must learn of. The caller owes the seat a "go".
+    #[must_use]
+    pub(super) fn notify(&self) -> Option<usize> {
+        // Ordering: pairs with the fence in `park`.
+        fence(SeqCst);
+        self.notify_soon()
+    }
+
+    /// As `notify`, without the fence: for a push to the caller's own queue.
+    #[must_use]
+    #[inline]
+    pub(super) fn notify_soon(&self) -> Option<usize> {
+        if self.parked.load(Relaxed) == 0 || self.searching.load(Relaxed) != 0 {
+            return None;
+        }
+        self.claim()
+    }
+
+    /// Picks any sleeper; it will be searching. The caller owes the seat a "go".
+    #[must_use]
+    #[cold]
+    pub(super) fn claim(&self) -> Option<usize> {
+        let mut parked = self.parked.load(Relaxed);
+        while parked != 0 {
+            let seat = parked.trailing_zeros() as usize;
+            if self.claim_this(seat) {
+                return Some(seat);
+            }
+            parked = self.parked.load(Relaxed);
+        }
+        None
+    }
+
+    /// Claims this one sleeper; it will be searching. The caller owes the seat a "go".
+    #[must_use]
+    pub(super) fn claim_this(&self, seat: usize) -> bool {
+        let taken = self.take(seat);
+        if taken {
+            // Ordering: AcqRel keeps the count between the claim and the "go".
+            self.searching.fetch_add(1, AcqRel);
+        }
+        taken
+    }
+
+    /// Clears the seat's bit; false if another was faster, or the seat is awake.
+    #[must_use]
+    pub(super) fn take(&self, seat: usize) -> bool {
+        // Ordering: Acquire pairs with the Release of `park`: the last occupant is done.
+        self.parked.fetch_and(!(1 << seat), AcqRel) & (1 << seat) != 0
+    }
+
+    /// Some seat that sleeps.
+    pub(super) fn any_parked(&self) -> Option<usize> {
+        let parked = self.parked.load(Relaxed);
+        (parked != 0).then(|| parked.trailing_zeros() as usize)
+    }
+
+    /// Sets the seat's bit. The caller looks at every queue once more after this, and if it
+    /// finds something, gets the bit back with `take` or waits for the "go" that is on its way.
+    pub(super) fn park(&self, seat: usize) {
+        self.parked.fetch_or(1 << seat, SeqCst);
+        // Ordering: pairs with the fence in `notify`.
+        fence(SeqCst);
+    }
+
+    /// Whether some seat other than those that sleep is at work.
+    pub(super) fn anyone_busy(&self) -> bool {
+        self.parked.load(Relaxed) != Self::all(self.seats)
+    }
+
+    /// Asks to look for work elsewhere. At most half of the seats that are awake do.
+    #[must_use]
+    pub(super) fn start_searching(&self) -> bool {
+        let awake = self.seats - self.parked.load(Relaxed).count_ones() as usize;
+        if 2 * self.searching.load(Relaxed) >= awake {
+            return false;
+        }
+        self.searching.fetch_add(1, AcqRel);
+        true
+    }
+
+    /// True: the caller was the last, and must look at every queue again.
+    #[must_use]
+    pub(super) fn stop_searching(&self) -> bool {
+        let last = self.searching.fetch_sub(1, SeqCst) == 1;
+        // Ordering: pairs with the fence in `notify`.
+        fence(SeqCst);
+        last
+    }
+
+    /// Takes on the sentinel's part; false if another has it.
+    #[must_use]
+    pub(super) fn become_sentinel(&self) -> bool {
+        !self.sentinel.swap(true, AcqRel)
+    }
+
+    pub(super) fn resign_sentinel(&self) {
+        self.sentinel.store(false, Relaxed);
+    }
+
+    /// Whether a sleeper would be worth waking as a sentinel.
+    #[inline]
+    pub(super) fn lacks_sentinel(&self) -> bool {
+        !self.sentinel.load(Relaxed) && self.parked.load(Relaxed) != 0
+    }
+
+    /// A hint: whether anybody sleeps.
+    #[inline]
+    pub(super) fn someone_parked(&self) -> bool {
+        self.parked.load(Relaxed) != 0
+    }
+
+    /// A hint for tests and `Debug`.
+    pub(super) fn searching(&self) -> usize {
+        self.searching.load(Acquire)
+    }
+}

@@ -1,0 +1,356 @@
+//! Seats, the queues between them, and the threads that run tasks there.
+//!
+//! ```text
+//!   outside threads            seat 0               seat 1               seat n-1
+//!         |                 +---------+          +---------+           +---------+
+//!         v                 |  slot   |          |  slot   |           |  slot   |
+//!   +-----------+  share    +---------+   half   +---------+           +---------+
+//!   | injector  | --------> | ring of | <------- | ring of |    ...    | ring of |
+//!   +-----------+ <-------- |   256   |  stolen  |   256   |           |   256   |
+//!                 overflow  +---------+          +---------+           +---------+
+//!                            a guest in           its own               its own
+//!                            `block_on`           thread                thread
+//! ```
+//!
+//! There are as many seats as workers, each with a background thread of its own. A thread in
+//! `block_on` borrows a seat ([`guest`]), so that its future talks to its tasks without crossing
+//! threads; the seat's own thread sleeps meanwhile.
+//!
+//! A wake from a task goes to the slot of its seat, what was in the slot to the ring; a wake from
+//! elsewhere goes to the injector. A worker runs its slot, then its ring, then a share of the
+//! injector, then looks at the other seats ([`worker`]), then sleeps ([`idle`]).
+
+mod context;
+mod guest;
+mod idle;
+mod injector;
+mod queue;
+mod registry;
+mod seat;
+mod worker;
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::panic::Location;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::thread;
+
+pub(crate) use self::guest::block_on;
+use self::idle::Idle;
+pub(crate) use self::idle::MAX_SEATS;
+use self::injector::Injector;
+use self::registry::{Registry, UNLISTED};
+use self::seat::Seat;
+use crate::primitive::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
+use crate::primitive::atomic::{AtomicUsize, fence};
+use crate::task::{self, JoinHandle, List, Runnable, Schedule};
+use crate::util::CachePadded;
+
+/// Workers are to leave.
+const SHUTDOWN: usize = 1;
+/// A guest waits for a seat.
+const GUEST_WAITS: usize = 1 << 1;
+
+/// What all threads of one runtime share.
+pub(crate) struct Shared {
+    seats: Box<[CachePadded<Seat>]>,
+    idle: CachePadded<Idle>,
+    injector: CachePadded<Injector>,
+    registry: Registry,
+    guest: guest::Desk,
+    /// What workers look at between tasks: SHUTDOWN and GUEST_WAITS.
+    signals: CachePadded<AtomicUsize>,
+    /// Background threads that have not left yet; the last one drops the tasks that are left.
+    threads: AtomicUsize,
+}
+
+/// Where a task goes when it is woken: the `Shared` of its runtime.
+///
+/// The pointer is good as long as the task is not complete, because the last thread of the
+/// runtime leaves only when every task is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Home(NonNull<Shared>);
+
+impl Home {
+    fn of(shared: &Arc<Shared>) -> Self {
+        // From the `Arc` and not from a reference, so that `Arc::from_raw` may take it.
+        // SAFETY: an `Arc` is never null.
+        Self(unsafe { NonNull::new_unchecked(Arc::as_ptr(shared).cast_mut()) })
+    }
+
+    /// # Safety
+    ///
+    /// The runtime is there as long as the reference is used.
+    unsafe fn shared<'a>(self) -> &'a Shared {
+        // SAFETY: the contract.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl Schedule for Home {
+    #[inline]
+    fn schedule(&self, task: Runnable) {
+        context::with_seat(*self, |seat| match seat {
+            // SAFETY: the task is not complete, so the runtime is there; this thread sits there.
+            Some((seat, _)) => unsafe { self.shared().schedule_here(seat, task) },
+            None => {
+                // Once pushed, the task may run, and be the last, before we have woken anybody.
+                // SAFETY: as above; `Home` points into an `Arc`, which this keeps alive.
+                let shared = unsafe {
+                    Arc::increment_strong_count(self.0.as_ptr());
+                    Arc::from_raw(self.0.as_ptr())
+                };
+                shared.inject(List::from(task));
+            }
+        });
+    }
+
+    fn completed(&self, tag: usize) {
+        // SAFETY: called by a worker of the runtime, or under `Shared::spawn`.
+        unsafe { self.shared() }.registry.remove(tag);
+    }
+}
+
+impl Shared {
+    fn new(seats: usize) -> Self {
+        Self {
+            seats: (0..seats).map(|_| CachePadded::new(Seat::new())).collect(),
+            idle: CachePadded::new(Idle::new(seats)),
+            injector: CachePadded::default(),
+            registry: Registry::new(seats),
+            guest: guest::Desk::default(),
+            signals: CachePadded::default(),
+            threads: AtomicUsize::new(seats),
+        }
+    }
+
+    /// Makes a task of `future` and schedules it. After shutdown the future is dropped at once.
+    pub(crate) fn spawn<F>(
+        self: &Arc<Self>,
+        future: F,
+        location: &'static Location<'static>,
+    ) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        // SAFETY: the caller has an `Arc` of it.
+        unsafe { spawn_on(Home::of(self), future, location) }
+    }
+
+    /// Queues a task that was woken by the one that runs on `seat`.
+    ///
+    /// # Safety
+    ///
+    /// This thread sits there.
+    #[inline]
+    unsafe fn schedule_here(&self, seat: &Seat, task: Runnable) {
+        // SAFETY: the contract.
+        if let Some(old) = unsafe { seat.replace_slot(task) } {
+            // SAFETY: the contract.
+            unsafe { self.push_here(seat, old) };
+        } else if self.idle.someone_parked()
+            && (seat.long_polls.load(Relaxed) || self.idle.lacks_sentinel())
+        {
+            // The task will run here as soon as this poll is over, usually sooner than anybody
+            // could be woken for it. Unless polls are long, or nobody watches for a long one.
+            self.wake(self.idle.notify_soon());
+        }
+    }
+
+    /// Queues a task at the end of `seat`'s ring, where others can take it.
+    ///
+    /// # Safety
+    ///
+    /// This thread sits there.
+    #[inline]
+    unsafe fn push_here(&self, seat: &Seat, task: Runnable) {
+        let alone = seat.queue.is_empty() && seat.slot_is_empty();
+        // SAFETY: the contract.
+        unsafe { seat.queue.push(task, |overflow| self.injector.push(overflow)) };
+        // One task will run here next; from the second on there is something to share.
+        if !alone {
+            self.wake(self.idle.notify_soon());
+        }
+    }
+
+    /// Queues tasks from outside.
+    fn inject(&self, tasks: List) {
+        self.injector.push(tasks);
+        self.wake(self.idle.notify());
+    }
+
+    /// Sends "go" to a seat that `idle` has picked.
+    #[inline]
+    fn wake(&self, seat: Option<usize>) {
+        if let Some(seat) = seat {
+            self.seats[seat].send_go();
+        }
+    }
+
+    /// Whether some queue holds a task that any worker may take.
+    fn has_work(&self) -> bool {
+        !self.injector.is_empty() || self.seats.iter().any(|seat| !seat.queue.is_empty())
+    }
+
+    fn signals(&self) -> usize {
+        self.signals.load(Relaxed)
+    }
+
+    /// Has the workers leave, and the last of them drop every task.
+    pub(crate) fn shut_down(&self) {
+        self.registry.close();
+        self.signals.fetch_or(SHUTDOWN, SeqCst);
+        // Ordering: pairs with the fence in `Idle::park`: who sleeps without having seen the
+        // signal is seen asleep here.
+        fence(SeqCst);
+        while let Some(seat) = self.idle.claim() {
+            self.wake(Some(seat));
+        }
+    }
+
+    /// The last thread is leaving: drops every future that is left.
+    ///
+    /// # Safety
+    ///
+    /// No other thread sits on any seat, or will.
+    unsafe fn drop_tasks(&self, seat: &Seat) {
+        // SAFETY: nobody runs tasks but this thread, and the registry is closed.
+        unsafe { self.registry.abort_all() };
+        // A task whose last wake is under way is not queued yet, but will be.
+        while !self.registry.is_empty() {
+            let queued = || self.seats.iter().find_map(|seat| {
+                // SAFETY: this thread stands for the owners of all queues.
+                seat.take_slot().or_else(|| unsafe { seat.queue.pop() })
+            });
+            while let Some(task) = queued().or_else(|| self.injector.pop()) {
+                if let Some(again) = task.run() {
+                    // SAFETY: this thread sits there.
+                    unsafe { self.push_here(seat, again) };
+                }
+            }
+            thread::yield_now();
+        }
+    }
+}
+
+/// # Safety
+///
+/// The runtime stays alive during the call.
+unsafe fn spawn_on<F>(
+    home: Home,
+    future: F,
+    location: &'static Location<'static>,
+) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let (task, handle) = task::spawn(future, home, location);
+    let shard = context::with_seat(home, |seat| seat.map_or(0, |(_, index)| index));
+    // SAFETY: the contract.
+    match unsafe { home.shared() }.registry.insert(shard, task.id()) {
+        Some(tag) => {
+            task.set_tag(tag);
+            home.schedule(task);
+        }
+        None => {
+            task.set_tag(UNLISTED);
+            task.cancel();
+            let again = task.run();
+            debug_assert!(again.is_none(), "a cancelled task completes");
+        }
+    }
+    handle
+}
+
+/// Spawns on the runtime that this thread is in; gives the future back if it is in none.
+pub(crate) fn spawn_here<F>(
+    future: F,
+    location: &'static Location<'static>,
+) -> Result<JoinHandle<F::Output>, F>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    match context::current() {
+        // SAFETY: a runtime stays alive while a thread is in it.
+        Some(home) => Ok(unsafe { spawn_on(home, future, location) }),
+        None => Err(future),
+    }
+}
+
+/// Whether this thread runs tasks of `shared`.
+pub(crate) fn is_inside(shared: &Arc<Shared>) -> bool {
+    context::current() == Some(Home::of(shared))
+}
+
+/// Starts a background thread for each of `seats` seats.
+pub(crate) fn start(
+    seats: usize,
+    name: impl Fn(usize) -> String,
+) -> io::Result<(Arc<Shared>, Vec<thread::JoinHandle<()>>)> {
+    let shared = Arc::new(Shared::new(seats));
+    let mut threads = Vec::with_capacity(seats);
+    for index in 0..seats {
+        let theirs = Arc::clone(&shared);
+        let started =
+            thread::Builder::new().name(name(index)).spawn(move || background(&theirs, index));
+        match started {
+            Ok(thread) => {
+                shared.seats[index].set_owner(thread.thread().clone());
+                threads.push(thread);
+            }
+            Err(error) => {
+                // The seats without a thread never leave, so count them as gone.
+                shared.threads.fetch_sub(seats - index, AcqRel);
+                shared.shut_down();
+                for thread in threads {
+                    thread.join().expect("a worker does not panic");
+                }
+                return Err(error);
+            }
+        }
+    }
+    Ok((shared, threads))
+}
+
+/// The life of a seat's own thread.
+fn background(shared: &Arc<Shared>, index: usize) {
+    let context = context::Context::new(shared);
+    let _inside = context.enter();
+    let seat = &shared.seats[index];
+    loop {
+        while !seat.take_go() {
+            thread::park();
+        }
+        // Whoever sends "go" has counted us as searching.
+        let mut worker = worker::Worker::sit(shared, &context, index, true);
+        match worker.work() {
+            worker::Left::LentSeat => {}
+            worker::Left::Shutdown => break,
+        }
+    }
+    // Ordering: AcqRel, so that the last one sees what the others did on their seats.
+    if shared.threads.fetch_sub(1, AcqRel) == 1 {
+        context.set_seat(Some(index));
+        // SAFETY: the other threads have left for good, and guests outlive no runtime.
+        unsafe { shared.drop_tasks(seat) };
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime")
+            .field("workers", &self.seats.len())
+            .field("searching", &self.idle.searching())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, annulus_loom))]
+mod loom_tests;
+#[cfg(all(test, not(annulus_loom)))]
+mod tests;

@@ -1,0 +1,324 @@
+//! The loop of who sits on a seat.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::context::Context;
+use super::queue::CAPACITY;
+use super::seat::Seat;
+use super::{GUEST_WAITS, SHUTDOWN, Shared};
+use crate::primitive::atomic::Ordering::Relaxed;
+use crate::primitive::{may_spin, spin_loop};
+use crate::task::{List, Runnable};
+use crate::util::{Rng, budget};
+
+/// Turns between two looks at the injector while there is work here. A prime, so that it falls
+/// in step with nothing.
+const INJECTOR_EVERY: u32 = 61;
+/// Runs in a row from the slot, while others wait in the ring or the injector.
+const SLOT_RUNS: u32 = 16;
+/// How long a task may sit in the slot of a worker that does not move before it is stolen.
+const SLOT_GRACE: Duration = Duration::from_micros(3);
+/// A poll longer than this costs more than to wake a worker for the task it has woken.
+const LONG_POLL: Duration = Duration::from_micros(10);
+/// Polls between two looks at the clock, while polls are short.
+const POLLS_PER_CLOCK: u32 = 32;
+/// How long the sentinel sleeps at first, and at most.
+const NAP: Duration = Duration::from_millis(1);
+const LONGEST_NAP: Duration = Duration::from_millis(10);
+/// Bounds of the time for which one searcher looks on, before it sleeps.
+const SHORTEST_SPIN: Duration = Duration::from_micros(1);
+const LONGEST_SPIN: Duration = Duration::from_micros(50);
+
+/// Someone at work on a seat.
+pub(super) struct Worker<'a> {
+    shared: &'a Shared,
+    context: &'a Context,
+    seat: &'a Seat,
+    index: usize,
+    rng: Rng,
+    tick: u32,
+    slot_runs: u32,
+    /// Counted in `Idle::searching`.
+    searching: bool,
+    sentinel: bool,
+    nap: Duration,
+    spin: Duration,
+    clock: Clock,
+}
+
+/// Why a background thread has left its seat.
+pub(super) enum Left {
+    /// A guest sits there now.
+    LentSeat,
+    Shutdown,
+}
+
+/// Measures polls, at a cost that is lost in them.
+struct Clock {
+    last: Option<Instant>,
+    polls: u32,
+}
+
+impl<'a> Worker<'a> {
+    /// Sits down on a seat that the caller has got by a "go" (then it is counted as searching)
+    /// or by clearing the seat's bit.
+    pub(super) fn sit(
+        shared: &'a Shared,
+        context: &'a Context,
+        index: usize,
+        searching: bool,
+    ) -> Self {
+        context.set_seat(Some(index));
+        Self {
+            shared,
+            context,
+            seat: &shared.seats[index],
+            index,
+            rng: Rng::new(context.id() as u64),
+            tick: 0,
+            slot_runs: 0,
+            searching,
+            sentinel: false,
+            nap: NAP,
+            spin: SHORTEST_SPIN,
+            clock: Clock { last: None, polls: 0 },
+        }
+    }
+
+    pub(super) fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Works until it is told to leave.
+    pub(super) fn work(&mut self) -> Left {
+        let called = || self.shared.signals() != 0;
+        loop {
+            let signals = self.shared.signals();
+            if signals & SHUTDOWN != 0 {
+                return Left::Shutdown;
+            }
+            if signals & GUEST_WAITS != 0 && self.shared.guest.grant(self.shared, self.index) {
+                return Left::LentSeat;
+            }
+            if let Some(task) = self.next().or_else(|| self.search(called)) {
+                self.run(task);
+            } else {
+                self.park(called);
+            }
+        }
+    }
+
+    /// Runs one task.
+    #[inline]
+    pub(super) fn run(&mut self, task: Runnable) {
+        if self.searching {
+            self.stop_searching();
+        }
+        if self.sentinel {
+            self.resign_sentinel();
+        }
+        budget::refill();
+        let again = task.run();
+        self.measure();
+        if let Some(task) = again {
+            // SAFETY: we sit here.
+            unsafe { self.shared.push_here(self.seat, task) };
+        }
+    }
+
+    /// The next task of this seat, or a share of the injector's.
+    #[inline]
+    pub(super) fn next(&mut self) -> Option<Runnable> {
+        self.tick = self.tick.wrapping_add(1);
+        self.seat.set_tick(self.tick);
+        if self.tick % INJECTOR_EVERY == 0 {
+            if let Some(task) = self.shared.injector.pop() {
+                return Some(task);
+            }
+        }
+        // Messages go back and forth through the slot. That may go on for as long as nobody else
+        // waits; then it takes turns with the ring.
+        if self.slot_runs < SLOT_RUNS {
+            if let Some(task) = self.seat.take_slot() {
+                self.slot_runs += 1;
+                return Some(task);
+            }
+        }
+        self.slot_runs = 0;
+        // SAFETY: we sit here.
+        unsafe { self.seat.queue.pop() }
+            .or_else(|| self.from_injector())
+            .or_else(|| self.seat.take_slot())
+    }
+
+    /// Takes a fair share of the injector: one task to run, the others for our ring.
+    fn from_injector(&self) -> Option<Runnable> {
+        let room = (CAPACITY / 2) as usize;
+        let mut share = self.shared.injector.pop_share(self.shared.seats.len(), room);
+        let first = share.pop_front();
+        while let Some(task) = share.pop_front() {
+            // SAFETY: we sit here.
+            unsafe {
+                self.seat.queue.push(task, |overflow: List| self.shared.injector.push(overflow));
+            }
+        }
+        first
+    }
+
+    /// Looks for work in the other queues. `None` also when `called`.
+    pub(super) fn search(&mut self, called: impl Fn() -> bool) -> Option<Runnable> {
+        if !self.searching {
+            self.searching = self.shared.idle.start_searching();
+            if !self.searching {
+                return None;
+            }
+        }
+        if let Some(task) = self.steal() {
+            return Some(task);
+        }
+        // Others will be at work again within microseconds, and to be woken takes longer.
+        if !may_spin() || self.shared.idle.searching() > 1 {
+            return None;
+        }
+        let start = Instant::now();
+        while start.elapsed() < self.spin && !called() {
+            (0..16).for_each(|_| spin_loop());
+            if self.shared.has_work() {
+                if let Some(task) = self.steal() {
+                    self.spin = (self.spin * 2).min(LONGEST_SPIN);
+                    return Some(task);
+                }
+            }
+        }
+        self.spin = (self.spin / 2).max(SHORTEST_SPIN);
+        None
+    }
+
+    /// Goes round the other seats, from a random one on: first the rings, the slots last.
+    fn steal(&mut self) -> Option<Runnable> {
+        let seats = &self.shared.seats;
+        let start = self.rng.below(seats.len() as u32) as usize;
+        let this = self.index;
+        let others = || {
+            let order = (start..seats.len()).chain(0..start).filter(move |&i| i != this);
+            order.map(|i| &*seats[i])
+        };
+        others()
+            // SAFETY: we sit on our seat, and the other is not it.
+            .find_map(|other| unsafe { other.queue.steal_into(&self.seat.queue) })
+            .or_else(|| self.from_injector())
+            .or_else(|| others().find_map(|other| other.steal_slot(grace)))
+    }
+
+    /// Found something. The last to find wakes the next to look, while there is more.
+    #[cold]
+    fn stop_searching(&mut self) {
+        self.searching = false;
+        if self.shared.idle.stop_searching() && self.shared.has_work() {
+            self.shared.wake(self.shared.idle.notify_soon());
+        }
+    }
+
+    #[cold]
+    fn resign_sentinel(&mut self) {
+        self.sentinel = false;
+        self.nap = NAP;
+        self.shared.idle.resign_sentinel();
+    }
+
+    /// Sleeps until there may be work for this seat, or `called` says so (whoever makes it say
+    /// so unparks this thread). The seat has no task.
+    pub(super) fn park(&mut self, called: impl Fn() -> bool) {
+        let idle = &self.shared.idle;
+        if std::mem::take(&mut self.searching) {
+            // Whether the last or not, we look at every queue again below.
+            let _ = idle.stop_searching();
+        }
+        self.clock.last = None;
+        idle.park(self.index);
+        // Without the bit a "go" is on its way, or a guest has the seat until it sends one.
+        let mut awake = (called() || self.shared.has_work()) && idle.take(self.index);
+        let mut nap = self.nap(awake);
+        while !awake {
+            if self.seat.take_go() {
+                self.searching = true;
+                return;
+            }
+            if called() && idle.take(self.index) {
+                return;
+            }
+            let Some(time) = nap else {
+                thread::park();
+                continue;
+            };
+            thread::park_timeout(time);
+            awake = idle.take(self.index);
+            if !awake {
+                // Claimed: for work, then the "go" is near; or by a guest, then it may be far.
+                nap = None;
+                self.resign_sentinel();
+            }
+        }
+    }
+
+    /// How long to sleep at most: the sentinel looks up while others are busy.
+    fn nap(&mut self, awake: bool) -> Option<Duration> {
+        let idle = &self.shared.idle;
+        if awake {
+            return None;
+        }
+        if !idle.anyone_busy() {
+            if self.sentinel {
+                self.resign_sentinel();
+            }
+            return None;
+        }
+        if !self.sentinel && !idle.become_sentinel() {
+            return None;
+        }
+        self.sentinel = true;
+        let nap = self.nap;
+        self.nap = (nap * 2).min(LONGEST_NAP);
+        Some(nap)
+    }
+
+    /// Notes whether polls are long of late.
+    #[inline]
+    fn measure(&mut self) {
+        self.clock.polls += 1;
+        if self.clock.polls >= POLLS_PER_CLOCK || self.seat.long_polls.load(Relaxed) {
+            self.look_at_clock();
+        }
+    }
+
+    #[cold]
+    fn look_at_clock(&mut self) {
+        let now = Instant::now();
+        let polls = std::mem::take(&mut self.clock.polls);
+        if let Some(last) = self.clock.last.replace(now) {
+            let long = (now - last) / polls > LONG_POLL;
+            self.seat.long_polls.store(long, Relaxed);
+        }
+    }
+}
+
+impl Drop for Worker<'_> {
+    fn drop(&mut self) {
+        if self.sentinel {
+            self.resign_sentinel();
+        }
+        if self.searching {
+            self.stop_searching();
+        }
+        self.context.set_seat(None);
+    }
+}
+
+/// Waits long enough for a worker that is not stuck to take the task out of its slot.
+fn grace() {
+    let start = Instant::now();
+    while start.elapsed() < SLOT_GRACE {
+        spin_loop();
+    }
+}

@@ -1,0 +1,243 @@
+//! The word of one side: its index, its lock, and whether the other side waits for it to move.
+//!
+//! ```text
+//!   63                                    3        2        1        0
+//!  +---------------------------------------+--------+--------+--------+
+//!  |  index: the next slot of this side    | CLOSED | WAITS  | LOCKED |
+//!  +---------------------------------------+--------+--------+--------+
+//! ```
+//!
+//! | bit    | set by                                   | cleared by                           |
+//! |--------|------------------------------------------|--------------------------------------|
+//! | LOCKED | `claim` on a Multi side                  | the same claim's `publish`/`abandon` |
+//! | WAITS  | `arm`, by a waiter of the **other** side | `publish` if that side is Single     |
+//! |        |                                          | (who clears it owes the wake), else  |
+//! |        |                                          | `disarm` under the waiters' lock     |
+//! | CLOSED | `close`, on the producers' word only     | never                                |
+//!
+//! # Invariants
+//!
+//! 1. The index changes only in `publish`, one step at a time, and never once CLOSED is set:
+//!    a closed word is frozen. So "closed, and the indices are equal" is final.
+//! 2. All that the two sides tell each other goes through read-modify-writes of this one word,
+//!    whose order every thread agrees on. A waiter either sets WAITS before the index moves, and
+//!    then the `publish` that moves it sees the bit, or its `arm` fails because the index has
+//!    moved. No fence and no `SeqCst` is needed for "nobody sleeps through a message".
+//! 3. Between `claim` and `publish`/`abandon` the caller alone is at this side: by LOCKED on a
+//!    Multi side, by the contract of `claim` on a Single one. `peer` is touched only then.
+//!
+//! Why a compare-exchange publishes, and not a swap or an add: a swap would wipe a CLOSED that
+//! arrived meanwhile, and an add could not clear WAITS in the same operation nor refuse a closed
+//! word. Each costs one locked instruction.
+
+use super::side::Side;
+use crate::primitive::UnsafeCell;
+use crate::primitive::atomic::AtomicUsize;
+use crate::primitive::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use crate::util::Backoff;
+
+const LOCKED: usize = 1;
+const WAITS: usize = 1 << 1;
+const CLOSED: usize = 1 << 2;
+const INDEX: u32 = 3;
+
+/// The largest number of slots whose indices fit beside the bits.
+pub(super) const MAX_SLOTS: usize = usize::MAX >> INDEX;
+
+/// One side's word, and its private copy of the other side's index.
+#[derive(Debug)]
+pub struct SideWord {
+    /// See the picture above.
+    word: AtomicUsize,
+    /// What `peer_index` last saw in the other side's word; written under a claim only.
+    peer: UnsafeCell<usize>,
+}
+
+/// The right to move the index of one side, until `publish` or `abandon`.
+#[must_use]
+pub(super) struct Claim {
+    pub(super) index: usize,
+    /// The whole word as this claim left it; `publish` expects to find it unchanged.
+    word: usize,
+}
+
+/// Whether someone at the other side waited for the step just published.
+#[must_use = "a waiter that is not woken may sleep for ever"]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Waits(pub(crate) bool);
+
+/// The word is closed: its index will not move again.
+#[derive(Debug)]
+pub(crate) struct Closed;
+
+/// What `look` saw.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Look {
+    pub(super) index: usize,
+    pub(super) closed: bool,
+}
+
+impl SideWord {
+    pub(super) fn new(index: usize) -> Self {
+        Self { word: AtomicUsize::new(index << INDEX), peer: UnsafeCell::new(index) }
+    }
+
+    /// Where this side stands.
+    ///
+    /// Ordering: Acquire pairs with the Release in `publish`: who sees the index sees the slots
+    /// that it passed (filled by a producer, emptied by a consumer).
+    #[inline]
+    pub(super) fn look(&self) -> Look {
+        let word = self.word.load(Acquire);
+        Look { index: word >> INDEX, closed: word & CLOSED != 0 }
+    }
+
+    /// Claims this side. `Err` if it is closed.
+    ///
+    /// # Safety
+    ///
+    /// On a Single side no two claims may overlap.
+    #[inline]
+    pub(super) unsafe fn claim<S: Side>(&self) -> Result<Claim, Closed> {
+        // Ordering: Relaxed, because on a Single side only the caller moves the index, and on a
+        // Multi side nothing is concluded from this value but what the compare-exchange confirms.
+        let mut word = self.word.load(Relaxed);
+        if !S::SHARED {
+            if word & CLOSED != 0 {
+                return Err(Closed);
+            }
+            return Ok(Claim { index: word >> INDEX, word });
+        }
+        let mut backoff = None;
+        loop {
+            if word & CLOSED != 0 {
+                return Err(Closed);
+            }
+            if word & LOCKED != 0 {
+                backoff.get_or_insert_with(Backoff::new).wait();
+                word = self.word.load(Relaxed);
+                continue;
+            }
+            // Ordering: Acquire pairs with the Release of the last `publish` or `abandon`, so
+            // that `peer` and the slots are seen as the last holder left them.
+            match self.word.compare_exchange_weak(word, word | LOCKED, Acquire, Relaxed) {
+                Ok(_) => return Ok(Claim { index: word >> INDEX, word: word | LOCKED }),
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// Moves the index to `to` and gives the claim up. `Err` if the word was closed meanwhile:
+    /// then nothing has moved.
+    #[inline]
+    pub(super) fn publish<S: Side, Other: Side>(
+        &self,
+        claim: Claim,
+        to: usize,
+    ) -> Result<Waits, Closed> {
+        let mut word = claim.word;
+        loop {
+            if word & CLOSED != 0 {
+                self.unlock::<S>();
+                return Err(Closed);
+            }
+            // One waiter: take its bit, and with it the duty to wake. Many: their lock guards it.
+            let kept = if Other::SHARED { word & WAITS } else { 0 };
+            // Ordering: Release pairs with `look` (the slot) and with `claim` (`peer`); Acquire
+            // pairs with the Release in `arm`: who takes the bit sees the waker stored before it.
+            match self.word.compare_exchange(word, (to << INDEX) | kept, AcqRel, Relaxed) {
+                Ok(_) => return Ok(Waits(word & WAITS != 0)),
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// Gives the claim up with the index where it was.
+    #[inline]
+    pub(super) fn abandon<S: Side>(&self, claim: Claim) {
+        let Claim { .. } = claim;
+        self.unlock::<S>();
+    }
+
+    fn unlock<S: Side>(&self) {
+        if S::SHARED {
+            // Ordering: Release pairs with the Acquire in `claim`.
+            self.word.fetch_and(!LOCKED, Release);
+        }
+    }
+
+    /// The other side's index: the private copy, refreshed from `other` when it equals `limit`.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds a claim of this side.
+    #[inline]
+    pub(super) unsafe fn peer_index(&self, limit: usize, other: &SideWord) -> Look {
+        // SAFETY: by the contract no one else touches the copy while the claim is held.
+        let copy = self.peer.with(|p| unsafe { *p });
+        if copy != limit {
+            return Look { index: copy, closed: false };
+        }
+        let look = other.look();
+        // SAFETY: as above.
+        self.peer.with_mut(|p| unsafe { *p = look.index });
+        look
+    }
+
+    /// Sets WAITS for a waiter of the other side; false if the index is not `at` any more, or
+    /// the word is closed.
+    #[inline]
+    pub(super) fn arm(&self, at: usize) -> bool {
+        // Ordering: Acquire here and in the exchange pairs with the Release in `publish`, so
+        // that the waiter's next look at its own side's word is not older than this index.
+        let mut word = self.word.load(Acquire);
+        loop {
+            if word >> INDEX != at || word & CLOSED != 0 {
+                return false;
+            }
+            if word & WAITS != 0 {
+                return true;
+            }
+            // Ordering: Release pairs with the Acquire in `publish`, `close` and `disarm`: who
+            // sees the bit sees the waker.
+            match self.word.compare_exchange_weak(word, word | WAITS, AcqRel, Acquire) {
+                Ok(_) => return true,
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// Clears WAITS; true if it was set. Who clears it for a single waiter owes it the wake.
+    ///
+    /// Always a read-modify-write: `close` of a channel relies on it to come either before a
+    /// waiter's `arm`, which then sees the closed word, or after it, and then this sees the bit.
+    #[inline]
+    pub(crate) fn disarm(&self) -> bool {
+        // Ordering: Acquire pairs with `arm` (the waker); Release so that an `arm` after this
+        // one sees what the caller did before, the closing above all.
+        self.word.fetch_and(!WAITS, AcqRel) & WAITS != 0
+    }
+
+    /// A hint, without synchronisation: whether WAITS is set.
+    #[inline]
+    pub(crate) fn is_armed(&self) -> bool {
+        self.word.load(Relaxed) & WAITS != 0
+    }
+
+    /// Freezes the word. `None` if it was frozen before.
+    pub(super) fn close<Other: Side>(&self) -> Option<Waits> {
+        let mut word = self.word.load(Relaxed);
+        loop {
+            if word & CLOSED != 0 {
+                return None;
+            }
+            let kept = if Other::SHARED { word } else { word & !WAITS };
+            // Ordering: Release, so that who sees the word closed sees what came before; Acquire
+            // pairs with `arm`, as in `publish`.
+            match self.word.compare_exchange_weak(word, kept | CLOSED, AcqRel, Relaxed) {
+                Ok(_) => return Some(Waits(word & WAITS != 0)),
+                Err(now) => word = now,
+            }
+        }
+    }
+}

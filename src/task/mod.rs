@@ -1,0 +1,35 @@
+//! A spawned future, in one allocation with all that is needed to run, wake, abort and join it.
+//!
+//! # Who holds a task
+//!
+//! A task is shared by *references*, counted in its header: one is the runtime's until the task
+//! is complete, one is the [`JoinHandle`]'s, one is each waker's. Apart from them there is at
+//! most one [`Runnable`]: the right to poll. It is made when the wake counter leaves zero, it
+//! lies in a run queue, and it ends when the counter is back at zero or the task is complete. It
+//! is no reference, because the runtime's reference outlives it.
+//!
+//! # What keeps it sound
+//!
+//! 1. The future is touched only by who has the `Runnable`, of which there is one.
+//! 2. The counter never returns to zero once the task is complete. So a late wake never makes a
+//!    `Runnable`, and only a live task calls its scheduler.
+//! 3. The output belongs to the handle while `JOIN_INTEREST` is set, else to who completes.
+//! 4. The join waker belongs to the handle while `JOIN_WAKER` is clear and the task is not
+//!    complete, else to who completes; if that one has no use for it, it drops with the task.
+//! 5. Code of the user's (poll, drops of future and output, foreign wakers) may panic anywhere:
+//!    each call is caught, and the state moves on.
+
+mod join;
+mod list;
+mod raw;
+mod state;
+mod waker;
+
+pub use self::join::{JoinError, JoinHandle};
+pub(crate) use self::list::List;
+pub(crate) use self::raw::{Runnable, Schedule, TaskId, spawn};
+
+#[cfg(all(test, annulus_loom))]
+mod loom_tests;
+#[cfg(all(test, not(annulus_loom)))]
+mod tests;

@@ -1,0 +1,38 @@
+//! How to wait for a lock that is held for some ten nanoseconds.
+
+use crate::primitive::{may_spin, spin_loop, thread};
+use crate::util::Rng;
+
+/// Waits longer and longer: a few random spins, then the rest of the time slice, again and again.
+///
+/// The holder of a side lock may have been preempted, and then only giving up the processor
+/// helps. Never a sleep of a fixed time (the holder needs nanoseconds), never a park (nobody
+/// would wake us). With one processor nobody can make progress while we spin, so we do not.
+#[derive(Debug)]
+pub(crate) struct Backoff {
+    round: u32,
+    rng: Rng,
+}
+
+impl Backoff {
+    /// Rounds that spin, up to 2^4 pauses each, before the first yield to the scheduler.
+    const SPINS: u32 = 4;
+
+    pub(crate) fn new() -> Self {
+        // The address of the stack differs between threads, which is all the seed is for.
+        let here = 0u8;
+        Self { round: 0, rng: Rng::new(std::ptr::from_ref(&here).addr() as u64) }
+    }
+
+    #[cold]
+    pub(crate) fn wait(&mut self) {
+        if self.round < Self::SPINS && may_spin() {
+            self.round += 1;
+            for _ in 0..=self.rng.below(1 << (self.round + 0)) {
+                spin_loop();
+            }
+        } else {
+            thread::yield_now();
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! How much one poll of a task may do before others get their turn.
+//!
+//! A channel that is always ready would let its task run for ever. So the executor gives every
+//! poll a budget, and each operation that succeeds spends one of it; with nothing left an
+//! operation wakes its own task and says Pending. Threads that are not in an executor of ours
+//! have no limit.
+
+use std::cell::Cell;
+use std::task::{Context, Poll};
+
+/// Operations in one poll, as many as tokio and for the same reason: enough that the switch
+/// between tasks is lost in it, few enough that a neighbour waits for microseconds.
+const PER_POLL: u32 = 128;
+
+const UNLIMITED: u32 = u32::MAX;
+
+thread_local! {
+    static LEFT: Cell<u32> = const { Cell::new(UNLIMITED) };
+}
+
+/// Says Pending, and wakes the task, when this poll has spent its budget.
+#[inline]
+pub(crate) fn poll_proceed(cx: &mut Context<'_>) -> Poll<()> {
+    if LEFT.get() == 0 {
+        cx.waker().wake_by_ref();
+        return Poll::Pending;
+    }
+    Poll::Ready(())
+}
+
+/// Spends one operation. Call this only when the operation has completed.
+#[inline]
+pub(crate) fn spend() {
+    let left = LEFT.get();
+    if left != UNLIMITED {
+        LEFT.set(left.saturating_sub(1));
+    }
+}
+
+/// Starts a new poll with a full budget.
+#[inline]
+pub(crate) fn refill() {
+    LEFT.set(PER_POLL);
+}
+
+/// Runs `f` without a limit: for a thread that blocks, where Pending would only spin.
+pub(crate) fn unlimited<R>(f: impl FnOnce() -> R) -> R {
+    let _restore = restore(UNLIMITED);
+    f()
+}
+
+/// Sets the budget; the guard's drop sets what it was before.
+fn restore(now: u32) -> impl Drop {
+    struct Restore(u32);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            LEFT.set(self.0);
+        }
+    }
+    Restore(LEFT.replace(now))
+}
+
+/// For a thread that runs polls for a while: has its limit, or none, back when the guard drops.
+pub(crate) fn scope() -> impl Drop {
+    restore(PER_POLL)
+}

@@ -1,0 +1,12 @@
+//! Small tools with no opinion about tasks or channels.
+
+pub(crate) mod backoff;
+pub(crate) mod budget;
+pub(crate) mod cache_padded;
+pub(crate) mod rng;
+pub(crate) mod wake_batch;
+
+pub(crate) use backoff::Backoff;
+pub(crate) use cache_padded::CachePadded;
+pub(crate) use rng::Rng;
+pub(crate) use wake_batch::WakeBatch;
