@@ -1,7 +1,7 @@
 //! annulus against tokio: what a message, a task and a yield cost.
 //!
 //! ```sh
-//! cargo bench --bench versus_tokio                   # everything, in about four minutes
+//! cargo bench --bench versus_tokio                   # everything, in about three minutes
 //! cargo bench --bench versus_tokio -- spsc           # criterion's report on some rows
 //! cargo bench --bench versus_tokio -- table          # the tables only, in one minute
 //! VERSUS_CPUS=0,2,4,6 cargo bench --bench versus_tokio   # so many workers, there; else 0,1
@@ -19,24 +19,26 @@
 //!
 //! Criterion measures the contenders of a row back to back. The tables, which are for the README,
 //! measure them in turns (see [`table`]), once with the threads where the system puts them, and
-//! once with each worker on a processor of its own. A ratio below 1 is a loss, printed bold.
+//! once with each worker on a processor of its own: left alone, the system may keep two workers
+//! on one processor for seconds. A ratio below 1 is a loss, printed bold.
 //!
 //! # Whom it favours
 //!
 //! - The measured work is a task that was spawned from outside. With `block_on` instead, the
 //!   thread would be a worker in annulus and in the current-thread runtime, while tokio's
 //!   multi-thread runtime would have one thread more, and a thread to cross with each message.
-//! - tokio has no channel with many receivers. In the rows `mpmc` and `one queue` its
-//!   receivers take turns at a receiver in a `tokio::sync::Mutex`, as its users do. These rows
-//!   tell what the missing channel costs, and little about tokio's own.
+//! - tokio has no channel with many receivers. In the rows `mpmc` and `one queue` its receivers
+//!   take turns at one behind a `tokio::sync::Mutex`, as its users do. These rows tell what the
+//!   missing channel costs. Other crates have one: kanal's and crossfire's run on tokio, too, and
+//!   are faster than tokio's own channels.
 //! - Nor has it one with a single sender: in the rows `spsc` it pays for many.
-//! - tokio runs without its I/O and time drivers, which is faster than `#[tokio::main]`.
+//! - tokio runs without its I/O and time drivers, which is no slower than `#[tokio::main]`.
 //! - `annulus-1w` is ready for threads that steal and wake from outside; `tokio-ct` has a queue
 //!   that only its own thread touches.
 //! - Except for the fan-out, the tasks do nothing between messages. Then it pays to run both ends
 //!   on one worker, so these rows measure messages between tasks more than between processors.
 //! - Messages are 8 bytes, and rings are allocated whole while tokio's lists grow by blocks.
-//! - Few processors contend: VERSUS_CPUS is for machines with more.
+//! - Two processors contend little: `VERSUS_CPUS` is for machines with more.
 
 use std::env;
 use std::time::Duration;

@@ -13,9 +13,7 @@ use annulus::{block_on, spawn};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let trips: u64 = match std::env::args().nth(1) {
-        Some(arg) => arg
-            .parse()
-            .map_err(|e| format!("{arg} as the number of trips: {e}"))?,
+        Some(arg) => arg.parse().map_err(|e| format!("{arg} as the number of trips: {e}"))?,
         None => 100_000,
     };
     let (last, elapsed) = block_on(async {

@@ -38,10 +38,7 @@ async fn sieve() -> Result<Vec<u32>, JoinError> {
     let mut tasks = vec![spawn(generate(tx))];
     let mut primes = Vec::with_capacity(PRIMES);
     loop {
-        let prime = numbers
-            .recv()
-            .await
-            .expect("the numbers do not end before we do");
+        let prime = numbers.recv().await.expect("the numbers do not end before we do");
         primes.push(prime);
         if primes.len() == PRIMES {
             break;

@@ -65,10 +65,7 @@ fn main() -> ExitCode {
     let start = Instant::now();
     let again = count_sequentially(&input.files).expect("the files can be read a second time");
     let alone = start.elapsed();
-    assert!(
-        tally == again,
-        "one thread should count the same; did a file change?"
-    );
+    assert!(tally == again, "one thread should count the same; did a file change?");
 
     match print(&input, &tally, parsers, [together, alone]) {
         // Whoever reads our output may have seen enough of it.
@@ -96,27 +93,12 @@ fn print(input: &Input, tally: &Tally, parsers: usize, times: [Duration; 2]) -> 
         writeln!(out, "{n:>8} {word}")?;
     }
     writeln!(out, "words: {words}, of which different: {}", tally.len())?;
-    writeln!(
-        out,
-        "files: {}, bytes: {bytes}, messages: {messages}",
-        input.files.len()
-    )?;
-    writeln!(
-        out,
-        "time: {together:.1?} with {parsers} parsers, {alone:.1?} without tasks"
-    )?;
-    writeln!(
-        out,
-        "per second: {:.0} words, {:.0} messages",
-        rate(words),
-        rate(messages)
-    )?;
+    writeln!(out, "files: {}, bytes: {bytes}, messages: {messages}", input.files.len())?;
+    writeln!(out, "time: {together:.1?} with {parsers} parsers, {alone:.1?} without tasks")?;
+    writeln!(out, "per second: {:.0} words, {:.0} messages", rate(words), rate(messages))?;
     match input.problems {
         0 => writeln!(out, "ok"),
-        n => writeln!(
-            out,
-            "incomplete: see stderr for what could not be read ({n})"
-        ),
+        n => writeln!(out, "incomplete: see stderr for what could not be read ({n})"),
     }
 }
 
@@ -214,34 +196,21 @@ async fn read_file(
         let wanted = CHUNK.max(2 * buffer.len()) - buffer.len();
         let read = (&file).take(wanted as u64).read_to_end(&mut buffer);
         let more = matches!(read, Ok(n) if n == wanted);
-        let end = if more {
-            end_of_last_gap(&buffer)
-        } else {
-            buffer.len()
-        };
+        let end = if more { end_of_last_gap(&buffer) } else { buffer.len() };
         if end > 0 {
             let parts = buffer[..end].utf8_chunks();
             ill_formed += parts.filter(|part| !part.invalid().is_empty()).count();
             let text = String::from_utf8_lossy(&buffer[..end]).into_owned();
-            chunks
-                .send(text)
-                .await
-                .expect("the parsers stay until we close");
+            chunks.send(text).await.expect("the parsers stay until we close");
             buffer.drain(..end);
             bytes += end as u64;
             input.chunks += 1;
         }
         if !more {
             if ill_formed > 0 {
-                report(
-                    path,
-                    format_args!("warning: not UTF-8 in {ill_formed} places"),
-                );
+                report(path, format_args!("warning: not UTF-8 in {ill_formed} places"));
             }
-            input.files.push(Source {
-                path: path.into(),
-                bytes,
-            });
+            input.files.push(Source { path: path.into(), bytes });
             return read.map(drop);
         }
     }
@@ -270,10 +239,7 @@ async fn parse(chunks: Receiver<String, Spmc>, tallies: Sender<Tally, Mpsc>) {
     while let Some(text) = chunks.recv().await {
         add_words(&mut tally, &text);
     }
-    tallies
-        .send(tally)
-        .await
-        .expect("the merger stays until we close");
+    tallies.send(tally).await.expect("the merger stays until we close");
 }
 
 /// The last stage: adds the tallies up.

@@ -49,15 +49,9 @@ fn main() -> Result<(), JoinError> {
         Ok((steps, producer.await?))
     })?;
 
-    println!(
-        "{workers} workers took {} jobs: {steps} Collatz steps",
-        seen.sent
-    );
+    println!("{workers} workers took {} jobs: {steps} Collatz steps", seen.sent);
     println!("the producer found the queue full {} times", seen.full);
-    println!(
-        "the queue was at most {} deep, its capacity is {QUEUE}",
-        seen.deepest
-    );
+    println!("the queue was at most {} deep, its capacity is {QUEUE}", seen.deepest);
     assert!(seen.deepest <= QUEUE);
     assert_eq!(steps, collatz_steps(ALL), "one thread gets the same sum");
     println!("ok");
@@ -66,11 +60,7 @@ fn main() -> Result<(), JoinError> {
 
 /// Makes jobs as fast as the queue takes them.
 async fn produce(jobs: Sender<Range<u64>>) -> Seen {
-    let mut seen = Seen {
-        sent: 0,
-        deepest: 0,
-        full: 0,
-    };
+    let mut seen = Seen { sent: 0, deepest: 0, full: 0 };
     for start in ALL.step_by(JOB as usize) {
         let job = start..ALL.end.min(start + JOB);
         // `send` alone would do; `try_send` lets us count how often it has to wait.
@@ -78,9 +68,7 @@ async fn produce(jobs: Sender<Range<u64>>) -> Seen {
             Ok(()) => {}
             Err(TrySendError::Full(job)) => {
                 seen.full += 1;
-                jobs.send(job)
-                    .await
-                    .expect("the workers stay until we close");
+                jobs.send(job).await.expect("the workers stay until we close");
             }
             Err(TrySendError::Closed(_)) => unreachable!("the workers stay until we close"),
         }
@@ -103,9 +91,7 @@ async fn work(queue: Receiver<Range<u64>>, results: Sender<u64, Mpsc>) {
 fn collatz_steps(numbers: Range<u64>) -> u64 {
     let steps = |n: u64| {
         let next = |&n: &u64| Some(if n % 2 == 0 { n / 2 } else { 3 * n + 1 });
-        std::iter::successors(Some(n), next)
-            .take_while(|&n| n != 1)
-            .count() as u64
+        std::iter::successors(Some(n), next).take_while(|&n| n != 1).count() as u64
     };
     numbers.map(steps).sum()
 }

@@ -1,12 +1,12 @@
 //! annulus
 #![allow(missing_docs)]
-mod primitive;
-mod util;
-pub mod ring;
-mod wait;
 pub mod channel;
-mod task;
 mod executor;
+mod primitive;
+pub mod ring;
 mod runtime;
+mod task;
+mod util;
+mod wait;
 pub use runtime::*;
-pub use task::{JoinHandle, JoinError};
+pub use task::{JoinError, JoinHandle};

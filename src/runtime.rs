@@ -154,8 +154,7 @@ impl Builder {
     pub fn build(&self) -> io::Result<Runtime> {
         let available = || thread::available_parallelism().map_or(1, usize::from).min(MAX_SEATS);
         let workers = self.workers.unwrap_or_else(available);
-        let (shared, threads) =
-            executor::start(workers, |index| format!("{}-{index}", self.name))?;
+        let (shared, threads) = executor::start(workers, |index| format!("{}-{index}", self.name))?;
         Ok(Runtime { shared, threads })
     }
 }

@@ -119,9 +119,7 @@ impl Api for Tokio {
 
 impl Tx for mpsc::Sender<u64> {
     async fn send(&mut self, message: u64) {
-        mpsc::Sender::send(self, message)
-            .await
-            .expect("receivers outlive senders");
+        mpsc::Sender::send(self, message).await.expect("receivers outlive senders");
     }
 }
 

@@ -30,20 +30,14 @@ pub(crate) fn contenders() -> [Contender; 4] {
 }
 
 fn annulus(name: &'static str, workers: usize) -> Contender {
-    let builder = annulus::Builder::new()
-        .worker_threads(workers)
-        .thread_name(name);
+    let builder = annulus::Builder::new().worker_threads(workers).thread_name(name);
     let runtime = builder.build().expect("the system lets us start threads");
     let time = move |row: Row, runs| {
         outside(|done| {
             drop(runtime.spawn(async move { done.send(row.time::<Annulus>(runs).await) }));
         })
     };
-    Contender {
-        name,
-        threads: workers,
-        time: Box::new(time),
-    }
+    Contender { name, threads: workers, time: Box::new(time) }
 }
 
 fn tokio_multi_thread(name: &'static str, workers: usize) -> Contender {
@@ -55,26 +49,16 @@ fn tokio_multi_thread(name: &'static str, workers: usize) -> Contender {
             drop(runtime.spawn(async move { done.send(row.time::<Tokio>(runs).await) }));
         })
     };
-    Contender {
-        name,
-        threads: workers,
-        time: Box::new(time),
-    }
+    Contender { name, threads: workers, time: Box::new(time) }
 }
 
 fn tokio_current_thread(name: &'static str) -> Contender {
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     let runtime = runtime.expect("a runtime without a thread");
     let time = move |row: Row, runs| {
-        runtime
-            .block_on(runtime.spawn(row.time::<Tokio>(runs)))
-            .expect("the row panicked")
+        runtime.block_on(runtime.spawn(row.time::<Tokio>(runs))).expect("the row panicked")
     };
-    Contender {
-        name,
-        threads: 0,
-        time: Box::new(time),
-    }
+    Contender { name, threads: 0, time: Box::new(time) }
 }
 
 /// Waits, as a thread that belongs to no runtime, for the result of a task that `start` starts.
@@ -82,9 +66,7 @@ fn outside(start: impl FnOnce(SyncSender<Duration>)) -> Duration {
     let (done, result) = mpsc::sync_channel(1);
     start(done);
     let patience = Duration::from_secs(60);
-    result
-        .recv_timeout(patience)
-        .expect("the row neither panics nor hangs")
+    result.recv_timeout(patience).expect("the row neither panics nor hangs")
 }
 
 /// The processors to use, by number: one for each worker.
@@ -104,12 +86,7 @@ pub(crate) fn pin(contenders: &[Contender]) -> io::Result<()> {
     taskset(process::id(), &processors()[0])?;
     for contender in contenders {
         let threads = threads_of(contender.name)?;
-        assert_eq!(
-            threads.len(),
-            contender.threads,
-            "threads of {}",
-            contender.name
-        );
+        assert_eq!(threads.len(), contender.threads, "threads of {}", contender.name);
         for (thread, processor) in threads.into_iter().zip(processors()) {
             taskset(thread, &processor)?;
         }
@@ -123,12 +100,7 @@ fn threads_of(name: &str) -> io::Result<Vec<u32>> {
     for thread in fs::read_dir("/proc/self/task")? {
         let thread = thread?;
         if fs::read_to_string(thread.path().join("comm"))?.starts_with(name) {
-            ids.extend(
-                thread
-                    .file_name()
-                    .to_str()
-                    .and_then(|id| id.parse::<u32>().ok()),
-            );
+            ids.extend(thread.file_name().to_str().and_then(|id| id.parse::<u32>().ok()));
         }
     }
     ids.sort_unstable();
@@ -140,8 +112,6 @@ fn taskset(thread: u32, processor: &str) -> io::Result<()> {
     command.args(["--pid", "--cpu-list", processor, &thread.to_string()]);
     match command.stdout(Stdio::null()).status()?.success() {
         true => Ok(()),
-        false => Err(io::Error::other(format!(
-            "taskset refuses processor {processor}"
-        ))),
+        false => Err(io::Error::other(format!("taskset refuses processor {processor}"))),
     }
 }

@@ -60,26 +60,11 @@ impl Row {
         const CAPACITIES: [usize; 3] = [1, 64, 1024];
         let mut rows = vec![Self::PingPong];
         rows.extend(CAPACITIES.map(|capacity| Self::Spsc { capacity }));
-        rows.extend(CAPACITIES.map(|capacity| Self::Mpsc {
-            senders: 4,
-            capacity,
-        }));
-        rows.extend(CAPACITIES.map(|capacity| Self::Mpsc {
-            senders: 16,
-            capacity,
-        }));
-        rows.extend(CAPACITIES.map(|capacity| Self::Mpmc {
-            senders: 4,
-            receivers: 4,
-            capacity,
-        }));
+        rows.extend(CAPACITIES.map(|capacity| Self::Mpsc { senders: 4, capacity }));
+        rows.extend(CAPACITIES.map(|capacity| Self::Mpsc { senders: 16, capacity }));
+        rows.extend(CAPACITIES.map(|capacity| Self::Mpmc { senders: 4, receivers: 4, capacity }));
         rows.extend([Self::FanOutShared, Self::FanOutEach]);
-        rows.extend([
-            Self::SpawnOne,
-            Self::SpawnMany,
-            Self::SpawnChain,
-            Self::Yield,
-        ]);
+        rows.extend([Self::SpawnOne, Self::SpawnMany, Self::SpawnChain, Self::Yield]);
         rows
     }
 
@@ -114,11 +99,7 @@ impl Row {
                 let (tx, rx) = A::mpsc(capacity);
                 stream::<A>(vec![tx; senders], vec![rx]).await
             }
-            Self::Mpmc {
-                senders,
-                receivers,
-                capacity,
-            } => {
+            Self::Mpmc { senders, receivers, capacity } => {
                 let (tx, rx) = A::mpmc(capacity);
                 stream::<A>(vec![tx; senders], vec![rx; receivers]).await
             }
@@ -136,11 +117,7 @@ impl Row {
             Self::Yield => yield_all::<A>().await,
         };
         let elements = self.elements();
-        assert_eq!(
-            sum,
-            elements * (elements - 1) / 2,
-            "{self} lost or invented something"
-        );
+        assert_eq!(sum, elements * (elements - 1) / 2, "{self} lost or invented something");
     }
 }
 
@@ -151,11 +128,7 @@ impl fmt::Display for Row {
             Self::PingPong => write!(f, "ping-pong, round trip"),
             Self::Spsc { capacity } => write!(f, "spsc, capacity {capacity}"),
             Self::Mpsc { senders, capacity } => write!(f, "mpsc {senders}:1, capacity {capacity}"),
-            Self::Mpmc {
-                senders,
-                receivers,
-                capacity,
-            } => {
+            Self::Mpmc { senders, receivers, capacity } => {
                 write!(f, "mpmc {senders}:{receivers}, capacity {capacity}")
             }
             Self::FanOutShared => write!(f, "fan-out to {HANDS} and back, one queue"),
@@ -313,9 +286,7 @@ fn work() {
 fn steps(count: u64) {
     let mut state = black_box(count);
     for _ in 0..count {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
     }
     black_box(state);
 }

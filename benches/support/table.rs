@@ -27,10 +27,7 @@ pub(crate) fn print(title: &str, contenders: &[Contender; 4]) {
             let ratio = pair[1] / pair[0];
             // A loss is to be seen.
             let mark = if ratio < 1.0 { "**" } else { "" };
-            print!(
-                " {:.1} | {:.1} | {mark}{ratio:.2}{mark} |",
-                pair[0], pair[1]
-            );
+            print!(" {:.1} | {:.1} | {mark}{ratio:.2}{mark} |", pair[0], pair[1]);
         }
         println!();
     }

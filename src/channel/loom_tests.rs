@@ -1,0 +1,172 @@
+//! Waiting, waking, cancelling and closing, in every interleaving: nobody sleeps through a
+//! message, and no message is lost or doubled.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc as StdArc;
+use std::sync::atomic::AtomicUsize as StdAtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
+use std::task::{Context, Poll, Wake, Waker};
+
+use loom::future::block_on;
+use loom::thread;
+
+use super::{Channel, Kind, Mpmc, Mpsc, Receiver, Sender, Spmc, Spsc, pair};
+use crate::ring::RingBuffer;
+
+/// A channel whose ring starts at its last slot, so that it wraps at once.
+fn channel<K: Kind>(capacity: usize) -> (Sender<usize, K>, Receiver<usize, K>) {
+    pair(Channel::on(RingBuffer::starting_at(capacity + 1, capacity)))
+}
+
+/// A waker that only counts.
+#[derive(Default)]
+struct Count(StdAtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: StdArc<Self>) {
+        self.0.fetch_add(1, SeqCst);
+    }
+}
+
+#[test]
+fn spsc_waits_on_both_sides() {
+    loom::model(|| {
+        let (mut tx, mut rx) = channel::<Spsc>(1);
+        let sender = thread::spawn(move || {
+            block_on(async {
+                tx.send(1).await.unwrap();
+                tx.send(2).await.unwrap();
+            });
+        });
+        block_on(async {
+            assert_eq!(rx.recv().await, Some(1));
+            assert_eq!(rx.recv().await, Some(2));
+            assert_eq!(rx.recv().await, None);
+        });
+        sender.join().unwrap();
+    });
+}
+
+#[test]
+fn mpsc_waits_on_both_sides() {
+    loom::model(|| {
+        let (tx, mut rx) = channel::<Mpsc>(1);
+        let senders = [1, 2].map(|n| {
+            let tx = tx.clone();
+            thread::spawn(move || block_on(tx.send(n)).unwrap())
+        });
+        drop(tx);
+        let sum = block_on(async {
+            let mut sum = 0;
+            while let Some(n) = rx.recv().await {
+                sum += n;
+            }
+            sum
+        });
+        assert_eq!(sum, 3);
+        senders.into_iter().for_each(|s| s.join().unwrap());
+    });
+}
+
+#[test]
+fn spmc_waits_on_both_sides() {
+    loom::model(|| {
+        let (mut tx, rx) = channel::<Spmc>(1);
+        let receivers = [(), ()].map(|()| {
+            let rx = rx.clone();
+            thread::spawn(move || block_on(rx.recv()))
+        });
+        drop(rx);
+        block_on(async {
+            tx.send(1).await.unwrap();
+            tx.send(2).await.unwrap();
+        });
+        let sum: usize = receivers.into_iter().map(|r| r.join().unwrap().unwrap()).sum();
+        assert_eq!(sum, 3);
+    });
+}
+
+/// A receiver is woken, and gives up instead of receiving: the wake goes to the other.
+#[test]
+fn cancelled_receiver_hands_its_wake_on() {
+    loom::model(|| {
+        let (tx, rx) = channel::<Mpmc>(1);
+        let waker = Waker::from(StdArc::new(Count::default()));
+        let theirs = rx.clone();
+        let mut first = Box::pin(rx.recv());
+        assert!(first.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        let second = thread::spawn(move || block_on(theirs.recv()));
+        let sender = thread::spawn(move || {
+            tx.try_send(7).unwrap();
+            // Kept open, so that no closing wakes anybody.
+            tx
+        });
+        drop(first);
+        assert_eq!(second.join().unwrap(), Some(7));
+        drop(sender.join().unwrap());
+    });
+}
+
+/// The same for senders, with the room of one message.
+#[test]
+fn cancelled_sender_hands_its_wake_on() {
+    loom::model(|| {
+        let (tx, rx) = channel::<Mpmc>(1);
+        tx.try_send(1).unwrap();
+        let waker = Waker::from(StdArc::new(Count::default()));
+        let theirs = tx.clone();
+        let mut first = Box::pin(tx.send(2));
+        assert!(first.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        let second = thread::spawn(move || block_on(theirs.send(3)).unwrap());
+        let receiver = thread::spawn(move || {
+            assert_eq!(rx.try_recv(), Ok(1));
+            rx
+        });
+        drop(first);
+        second.join().unwrap();
+        assert_eq!(receiver.join().unwrap().try_recv(), Ok(3));
+    });
+}
+
+#[test]
+fn close_wakes_who_waits() {
+    loom::model(|| {
+        let (tx, rx) = channel::<Mpmc>(1);
+        let theirs = rx.clone();
+        let receiver = thread::spawn(move || block_on(theirs.recv()));
+        tx.close();
+        assert_eq!(receiver.join().unwrap(), None);
+    });
+    loom::model(|| {
+        let (mut tx, rx) = channel::<Spsc>(1);
+        tx.try_send(1).unwrap();
+        let sender = thread::spawn(move || block_on(tx.send(2)));
+        drop(rx);
+        assert_eq!(sender.join().unwrap().unwrap_err().into_inner(), 2);
+    });
+}
+
+/// A poll with another waker, while the message arrives: whoever polled last is woken.
+#[test]
+fn changed_waker() {
+    loom::model(|| {
+        let (mut tx, mut rx) = channel::<Spsc>(1);
+        let sender = thread::spawn(move || {
+            tx.try_send(1).unwrap();
+            tx
+        });
+        let counts = [(); 2].map(|()| StdArc::new(Count::default()));
+        let mut recv = pin!(rx.recv());
+        let mut polls = counts.iter().map(|count| {
+            let waker = Waker::from(StdArc::clone(count));
+            recv.as_mut().poll(&mut Context::from_waker(&waker))
+        });
+        let polls = [polls.next().unwrap(), polls.next().unwrap_or(Poll::Pending)];
+        let tx = sender.join().unwrap();
+        if polls == [Poll::Pending; 2] {
+            assert!(counts[1].0.load(SeqCst) > 0, "the last waker was not woken");
+        }
+        drop(tx);
+    });
+}

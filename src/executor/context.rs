@@ -70,17 +70,13 @@ pub(super) fn current() -> Option<Home> {
 
 /// Calls `f` with the seat of this thread and its number, if it sits on one of `shared`'s.
 #[inline]
-pub(super) fn with_seat<R>(
-    home: Home,
-    f: impl FnOnce(Option<(&Seat, usize)>) -> R,
-) -> R {
+pub(super) fn with_seat<R>(home: Home, f: impl FnOnce(Option<(&Seat, usize)>) -> R) -> R {
     // SAFETY: a context that is current lives; its seat lives as long as the runtime.
-    let seat = unsafe {
-        CURRENT
-            .get()
-            .as_ref()
-            .filter(|context| context.home == home)
-            .and_then(|context| context.seat.get().as_ref().map(|seat| (seat, context.index.get())))
-    };
+    let seat =
+        unsafe {
+            CURRENT.get().as_ref().filter(|context| context.home == home).and_then(|context| {
+                context.seat.get().as_ref().map(|seat| (seat, context.index.get()))
+            })
+        };
     f(seat)
 }

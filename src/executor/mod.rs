@@ -221,10 +221,12 @@ impl Shared {
         unsafe { self.registry.abort_all() };
         // A task whose last wake is under way is not queued yet, but will be.
         while !self.registry.is_empty() {
-            let queued = || self.seats.iter().find_map(|seat| {
-                // SAFETY: this thread stands for the owners of all queues.
-                seat.take_slot().or_else(|| unsafe { seat.queue.pop() })
-            });
+            let queued = || {
+                self.seats.iter().find_map(|seat| {
+                    // SAFETY: this thread stands for the owners of all queues.
+                    seat.take_slot().or_else(|| unsafe { seat.queue.pop() })
+                })
+            };
             while let Some(task) = queued().or_else(|| self.injector.pop()) {
                 if let Some(again) = task.run() {
                     // SAFETY: this thread sits there.

@@ -56,7 +56,8 @@ impl Registry {
     pub(super) unsafe fn abort_all(&self) {
         for shard in &self.shards {
             // Nothing is inserted any more, and nothing is removed but by a run.
-            let live: Vec<TaskId> = shard.lock().live.iter().map(|(_, task)| task.clone()).collect();
+            let live: Vec<TaskId> =
+                shard.lock().live.iter().map(|(_, task)| task.clone()).collect();
             // SAFETY: a listed task is not complete, and nobody completes it now.
             live.iter().for_each(|task| unsafe { task.abort() });
         }

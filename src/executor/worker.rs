@@ -148,12 +148,12 @@ impl<'a> Worker<'a> {
         self.slot_runs = 0;
         // SAFETY: we sit here.
         unsafe { self.seat.queue.pop() }
-            .or_else(|| self.from_injector())
+            .or_else(|| self.take_share())
             .or_else(|| self.seat.take_slot())
     }
 
     /// Takes a fair share of the injector: one task to run, the others for our ring.
-    fn from_injector(&self) -> Option<Runnable> {
+    fn take_share(&self) -> Option<Runnable> {
         let room = (CAPACITY / 2) as usize;
         let mut share = self.shared.injector.pop_share(self.shared.seats.len(), room);
         let first = share.pop_front();
@@ -207,7 +207,7 @@ impl<'a> Worker<'a> {
         others()
             // SAFETY: we sit on our seat, and the other is not it.
             .find_map(|other| unsafe { other.queue.steal_into(&self.seat.queue) })
-            .or_else(|| self.from_injector())
+            .or_else(|| self.take_share())
             .or_else(|| others().find_map(|other| other.steal_slot(grace)))
     }
 

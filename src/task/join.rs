@@ -28,7 +28,6 @@ use crate::util::budget;
 /// let answer = annulus::block_on(async { annulus::spawn(async { 6 * 7 }).await });
 /// assert_eq!(answer.unwrap(), 42);
 /// ```
-#[must_use = "dropping a JoinHandle detaches its task; `.await` it, or drop it on purpose"]
 pub struct JoinHandle<T> {
     task: Task,
     /// Whether the output is gone, so that the handle's drop leaves it alone.

@@ -277,12 +277,14 @@ unsafe fn run<F: Future, S: Schedule>(header: NonNull<Header>) -> AfterRun {
     } else {
         let waker = waker::borrowed(&cell.header, Task(header));
         let mut cx = Context::from_waker(&waker);
-        // SAFETY: we have the right to poll (rule 1); the future does not move before its drop.
         let poll = catch_unwind(AssertUnwindSafe(|| {
-            cell.stage.with_mut(|stage| match unsafe { &mut *stage } {
-                // SAFETY: as above.
-                Stage::Future(future) => unsafe { Pin::new_unchecked(future) }.poll(&mut cx),
-                _ => unreachable!("a task that is complete does not run"),
+            cell.stage.with_mut(|stage| {
+                // SAFETY: we have the right to poll (rule 1).
+                let Stage::Future(future) = (unsafe { &mut *stage }) else {
+                    unreachable!("a task that is complete does not run")
+                };
+                // SAFETY: the future is in its task's allocation and does not move before its drop.
+                unsafe { Pin::new_unchecked(future) }.poll(&mut cx)
             })
         }));
         match poll {
@@ -384,11 +386,10 @@ fn catch_quietly<R>(f: impl FnOnce() -> R) {
 
 /// Drops `value`, and swallows a panic of its `drop`. The panic hook has reported it.
 fn drop_quietly<T>(value: T) {
-    let mut payload: Box<dyn Any + Send> =
-        match catch_unwind(AssertUnwindSafe(|| drop(value))) {
-            Ok(()) => return,
-            Err(payload) => payload,
-        };
+    let mut payload: Box<dyn Any + Send> = match catch_unwind(AssertUnwindSafe(|| drop(value))) {
+        Ok(()) => return,
+        Err(payload) => payload,
+    };
     // A payload's own drop may panic, with a payload whose drop may panic, without an end.
     for _ in 0..2 {
         match catch_unwind(AssertUnwindSafe(|| drop(payload))) {

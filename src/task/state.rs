@@ -78,10 +78,7 @@ pub(super) enum Handle {
 impl State {
     /// A task that is queued, with a reference for the runtime and one for the handle.
     pub(super) fn new() -> Self {
-        Self {
-            wakes: AtomicU64::new(1),
-            life: AtomicUsize::new(JOIN_INTEREST | (2 * REFERENCE)),
-        }
+        Self { wakes: AtomicU64::new(1), life: AtomicUsize::new(JOIN_INTEREST | (2 * REFERENCE)) }
     }
 
     /// True: the task was idle, and the caller has to schedule it.
@@ -121,10 +118,7 @@ impl State {
         // and an add is one instruction.
         let life = self.life.fetch_add(COMPLETE, AcqRel);
         debug_assert_eq!(life & COMPLETE, 0, "a task completes once");
-        Completion {
-            join_interest: life & JOIN_INTEREST != 0,
-            join_waker: life & JOIN_WAKER != 0,
-        }
+        Completion { join_interest: life & JOIN_INTEREST != 0, join_waker: life & JOIN_WAKER != 0 }
     }
 
     pub(super) fn is_complete(&self) -> bool {

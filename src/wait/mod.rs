@@ -105,6 +105,3 @@ pub trait Waiters: Debug + Default + Send + Sync {
     /// Rule 3.
     unsafe fn release(&self, bit: &SideWord);
 }
-
-#[cfg(all(test, annulus_loom))]
-mod loom_tests;

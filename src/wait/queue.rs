@@ -154,25 +154,27 @@ impl Waiters for WaitQueue {
                 *ticket = Ticket { key: None, woken: true };
                 false
             }
-            key => arm() && holds() && {
-                match key {
-                    Some(key) if new.is_some() => {
-                        std::mem::swap(&mut list.entries[key].waker, &mut new);
+            key => {
+                arm() && holds() && {
+                    match key {
+                        Some(key) if new.is_some() => {
+                            std::mem::swap(&mut list.entries[key].waker, &mut new);
+                        }
+                        Some(_) => {}
+                        None => {
+                            let waker = new.take().expect("a new entry has a new waker");
+                            // Who was woken, and came too late, does not lose his place.
+                            let key = if ticket.woken {
+                                list.push_front(waker)
+                            } else {
+                                list.push_back(waker)
+                            };
+                            *ticket = Ticket { key: Some(key), woken: false };
+                        }
                     }
-                    Some(_) => {}
-                    None => {
-                        let waker = new.take().expect("a new entry has a new waker");
-                        // Who was woken, and came too late, does not lose his place.
-                        let key = if ticket.woken {
-                            list.push_front(waker)
-                        } else {
-                            list.push_back(waker)
-                        };
-                        *ticket = Ticket { key: Some(key), woken: false };
-                    }
+                    true
                 }
-                true
-            },
+            }
         };
         Self::unlock(list, bit);
         // Here the waker that is not needed drops, after the lock.
@@ -198,7 +200,8 @@ impl Waiters for WaitQueue {
         let mut list = self.list.lock();
         let ours = key.and_then(|key| list.remove(key));
         // Cancel: a wake that came to us, and that we have not used, goes to the next.
-        let next = if woken || (key.is_some() && ours.is_none()) { list.notify_first() } else { None };
+        let next =
+            if woken || (key.is_some() && ours.is_none()) { list.notify_first() } else { None };
         Self::unlock(list, bit);
         drop(ours);
         if let Some(next) = next {

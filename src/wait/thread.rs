@@ -57,8 +57,7 @@ thread_local! {
 /// Polls `future` on this thread until it is ready, and sleeps in between.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     // While the thread's locals are being destroyed there is no cache; then make one for the call.
-    let unparker =
-        CACHED.try_with(Cell::take).ok().flatten().unwrap_or_else(Unparker::new);
+    let unparker = CACHED.try_with(Cell::take).ok().flatten().unwrap_or_else(Unparker::new);
     let waker = Waker::from(Arc::clone(&unparker));
     let mut cx = Context::from_waker(&waker);
     let mut future = pin!(future);
