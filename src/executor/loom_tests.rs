@@ -1,1 +1,137 @@
+//! Stealing against popping, and pushing against going to sleep, in every interleaving.
 
+use std::panic::Location;
+
+use loom::sync::atomic::AtomicUsize;
+use loom::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use loom::thread;
+
+use super::idle::Idle;
+use super::queue::{CAPACITY, LocalQueue};
+use crate::primitive::Arc;
+use crate::task::{self, JoinHandle, Runnable, Schedule};
+
+#[derive(Clone, Copy)]
+struct Nowhere;
+
+impl Schedule for Nowhere {
+    fn schedule(&self, _: Runnable) {
+        unreachable!("nobody wakes these tasks");
+    }
+
+    fn completed(&self, _: usize) {}
+}
+
+/// Tasks that count how often each was run.
+fn tasks(count: usize) -> (Vec<Runnable>, Vec<JoinHandle<()>>, Arc<Vec<AtomicUsize>>) {
+    let runs = Arc::new((0..count).map(|_| AtomicUsize::new(0)).collect::<Vec<_>>());
+    let (tasks, handles) = (0..count)
+        .map(|i| {
+            let runs = Arc::clone(&runs);
+            let future = async move { _ = runs[i].fetch_add(1, Relaxed) };
+            task::spawn(future, Nowhere, Location::caller())
+        })
+        .unzip();
+    (tasks, handles, runs)
+}
+
+fn run(task: Option<Runnable>) -> bool {
+    task.is_some_and(|task| {
+        assert!(task.run().is_none());
+        true
+    })
+}
+
+/// The owner pushes and pops at the wrap of the indices while `thieves` steal: each task runs
+/// once, also those that overflow.
+fn steal_against_pop(thieves: usize, count: usize) {
+    loom::model(move || {
+        let queue = Arc::new(LocalQueue::starting_at(u32::MAX - 1));
+        let (tasks, handles, runs) = tasks(count);
+        let thieves: Vec<_> = (0..thieves)
+            .map(|_| {
+                let queue = Arc::clone(&queue);
+                thread::spawn(move || {
+                    let own = LocalQueue::starting_at(u32::MAX);
+                    // SAFETY: this thread owns it.
+                    run(unsafe { queue.steal_into(&own) });
+                    // SAFETY: as above.
+                    while run(unsafe { own.pop() }) {}
+                })
+            })
+            .collect();
+        let mut tasks = tasks.into_iter();
+        for task in tasks.by_ref() {
+            // SAFETY: this thread owns the queue, here and below.
+            unsafe {
+                queue.push(task, |mut overflow| while run(overflow.pop_front()) {});
+            }
+        }
+        // SAFETY: as above.
+        while run(unsafe { queue.pop() }) {}
+        thieves.into_iter().for_each(|t| t.join().unwrap());
+        // SAFETY: as above.
+        assert!(!run(unsafe { queue.pop() }));
+        assert!(runs.iter().all(|runs| runs.load(Relaxed) == 1));
+        drop(handles);
+    });
+}
+
+#[test]
+fn one_thief() {
+    steal_against_pop(1, 3);
+}
+
+#[test]
+fn two_thieves() {
+    steal_against_pop(2, 2);
+}
+
+#[test]
+fn overflow_against_thief() {
+    steal_against_pop(1, CAPACITY as usize + 1);
+}
+
+/// A push from outside against a seat that goes to sleep: either the sleeper sees the work, or
+/// the pusher sees the sleeper.
+#[test]
+fn push_against_park() {
+    loom::model(|| {
+        let idle = Arc::new(Idle::new(1));
+        let work = Arc::new(AtomicUsize::new(0));
+        assert!(idle.take(0), "seats start asleep");
+        let (their_idle, their_work) = (Arc::clone(&idle), Arc::clone(&work));
+        let worker = thread::spawn(move || {
+            their_idle.park(0);
+            // True: saw the work, and got its own bit back. False: sleeps, or was claimed.
+            their_work.load(Acquire) == 1 && their_idle.take(0)
+        });
+        work.store(1, Release);
+        let claimed = idle.notify().is_some();
+        let awake = worker.join().unwrap();
+        assert!(claimed ^ awake, "claimed: {claimed}, awake: {awake}");
+    });
+}
+
+/// The same with a seat that was looking for work: the pusher relies on it, and it looks again.
+#[test]
+fn push_against_searcher() {
+    loom::model(|| {
+        let idle = Arc::new(Idle::new(2));
+        let work = Arc::new(AtomicUsize::new(0));
+        // Seat 0 is awake and searching, seat 1 sleeps.
+        assert!(idle.claim_this(0));
+        let (their_idle, their_work) = (Arc::clone(&idle), Arc::clone(&work));
+        let searcher = thread::spawn(move || {
+            let _ = their_idle.stop_searching();
+            their_idle.park(0);
+            their_work.load(Acquire) == 1 && their_idle.take(0)
+        });
+        work.store(1, Release);
+        let claimed = idle.notify();
+        let found = searcher.join().unwrap();
+        assert!(claimed.is_some() || found, "the task was left behind");
+        // The claim counts as a searcher until it has looked.
+        assert_eq!(idle.searching(), usize::from(claimed.is_some()));
+    });
+}

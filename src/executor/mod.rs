@@ -354,5 +354,3 @@ impl fmt::Debug for Shared {
 
 #[cfg(all(test, annulus_loom))]
 mod loom_tests;
-#[cfg(all(test, not(annulus_loom)))]
-mod tests;

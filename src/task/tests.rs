@@ -1,1 +1,171 @@
+//! The combinations of panic, abort and lost handles; small enough for Miri.
 
+use std::future::{Future, poll_fn};
+use std::panic::{Location, panic_any};
+use std::pin::pin;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll, Waker};
+
+use super::{JoinHandle, List, Runnable, Schedule, spawn};
+
+/// A scheduler for one test: a queue and a count, leaked.
+type Queue = &'static (Mutex<List>, AtomicUsize);
+
+impl Schedule for Queue {
+    fn schedule(&self, task: Runnable) {
+        self.0.lock().unwrap().push_back(task);
+    }
+
+    fn completed(&self, _: usize) {
+        self.1.fetch_add(1, Relaxed);
+    }
+}
+
+fn queue() -> Queue {
+    Box::leak(Box::default())
+}
+
+fn start<F: Future>(queue: Queue, future: F) -> JoinHandle<F::Output> {
+    let (task, handle) = spawn(future, queue, Location::caller());
+    queue.schedule(task);
+    handle
+}
+
+/// Runs all that is queued; true if something was.
+fn run_all(queue: Queue) -> bool {
+    let next = || queue.0.lock().unwrap().pop_front();
+    let mut ran = false;
+    while let Some(task) = next() {
+        ran = true;
+        if let Some(again) = task.run() {
+            queue.schedule(again);
+        }
+    }
+    ran
+}
+
+/// Counts its drop, and panics in it if told to.
+struct Guard(&'static AtomicUsize, bool);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Relaxed);
+        if self.1 {
+            panic_any("drop");
+        }
+    }
+}
+
+fn join<T>(handle: JoinHandle<T>) -> Result<T, super::JoinError> {
+    match pin!(handle).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(result) => result,
+        Poll::Pending => panic!("the task is not complete"),
+    }
+}
+
+#[test]
+fn every_combination_drops_future_and_output_once() {
+    for abort in [false, true] {
+        for panics_in_poll in [false, true] {
+            for panics_in_drop in [false, true] {
+                for detach_before in [false, true] {
+                    let queue = queue();
+                    let futures: &AtomicUsize = Box::leak(Box::default());
+                    let outputs: &AtomicUsize = Box::leak(Box::default());
+                    let future = Guard(futures, panics_in_drop);
+                    let mut polled = false;
+                    let handle = start(
+                        queue,
+                        poll_fn(move |cx| {
+                            let _future = &future;
+                            if !std::mem::replace(&mut polled, true) {
+                                cx.waker().wake_by_ref();
+                                return Poll::Pending;
+                            }
+                            if panics_in_poll {
+                                panic_any("poll");
+                            }
+                            Poll::Ready(Guard(outputs, false))
+                        }),
+                    );
+                    if abort {
+                        handle.abort();
+                    }
+                    let handle = (!detach_before).then_some(handle);
+                    run_all(queue);
+                    assert_eq!(queue.1.load(Relaxed), 1, "completed once");
+                    assert_eq!(futures.load(Relaxed), 1, "the future was dropped once");
+                    if let Some(handle) = handle {
+                        assert!(handle.is_finished());
+                        match join(handle) {
+                            Ok(output) => drop(output),
+                            Err(error) if error.is_panic() => {
+                                let first = if panics_in_poll && !abort { "poll" } else { "drop" };
+                                assert_eq!(error.into_panic().downcast_ref(), Some(&first));
+                            }
+                            Err(error) => assert!(abort && error.is_cancelled()),
+                        }
+                    }
+                    let made = usize::from(!abort && !panics_in_poll);
+                    assert_eq!(outputs.load(Relaxed), made, "the output was dropped once");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_late_wake_does_nothing_and_frees_the_task() {
+    let queue = queue();
+    let handle = start(queue, poll_fn(|cx| Poll::Ready(cx.waker().clone())));
+    run_all(queue);
+    let waker = join(handle).unwrap();
+    waker.wake_by_ref();
+    waker.clone().wake();
+    assert!(!run_all(queue), "a complete task was scheduled");
+}
+
+#[test]
+fn a_second_wake_before_the_run_schedules_once() {
+    let queue = queue();
+    let stored: &'static Mutex<Option<Waker>> = Box::leak(Box::default());
+    let handle = start(
+        queue,
+        poll_fn(|cx| {
+            *stored.lock().unwrap() = Some(cx.waker().clone());
+            Poll::<()>::Pending
+        }),
+    );
+    run_all(queue);
+    let waker = stored.lock().unwrap().take().unwrap();
+    waker.wake_by_ref();
+    waker.wake();
+    let len = queue.0.lock().unwrap().len();
+    assert_eq!(len, 1);
+    handle.abort();
+    run_all(queue);
+    assert!(join(handle).unwrap_err().is_cancelled());
+}
+
+#[test]
+fn the_join_waker_that_came_last_is_woken() {
+    struct Count(AtomicUsize);
+    impl std::task::Wake for Count {
+        fn wake(self: std::sync::Arc<Self>) {
+            self.0.fetch_add(1, Relaxed);
+        }
+    }
+    let queue = queue();
+    let mut handle = start(queue, async {});
+    let counts = [(); 2].map(|()| std::sync::Arc::new(Count(AtomicUsize::new(0))));
+    for count in &counts {
+        let waker = Waker::from(std::sync::Arc::clone(count));
+        let poll = pin!(&mut handle).poll(&mut Context::from_waker(&waker));
+        assert!(poll.is_pending());
+    }
+    run_all(queue);
+    assert_eq!(counts.map(|count| count.0.load(Relaxed)), [0, 1]);
+    assert!(join(handle).is_ok());
+}

@@ -10,7 +10,7 @@
 //! |--------|---------|------------------------------------------------------------------------|
 //! | IDLE   | clear   | the waiter's                                                           |
 //! | ARMED  | set     | nobody's, until somebody clears the bit                                |
-//! | ARMED  | clear   | the notifier's, to read; the waiter may read it too (`Waker: Sync`)    |
+//! | ARMED  | clear   | the notifier's, to read                                                |
 //! | REWAKE | clear   | the notifier's; the waiter wants another wake when it is done          |
 //! | GONE   | clear   | the notifier's, which drops it when it is done                         |
 //!
@@ -31,7 +31,7 @@
 //! poll the task inside `wake`, and that poll would spin for its own caller.
 
 use std::fmt;
-use std::task::Waker;
+use std::task::{RawWakerVTable, Waker};
 
 use super::Waiters;
 use crate::primitive::UnsafeCell;
@@ -49,6 +49,15 @@ pub struct WaitCell {
     state: AtomicUsize,
     /// Written by the waiter in IDLE, and by the notifier in REWAKE and GONE.
     waker: UnsafeCell<Option<Waker>>,
+    /// Which waker was stored last; the waiter's own note, which nobody else looks at.
+    last: UnsafeCell<Option<Identity>>,
+}
+
+/// What `Waker::will_wake` compares.
+type Identity = (*const (), *const RawWakerVTable);
+
+fn identity(waker: &Waker) -> Identity {
+    (waker.data(), waker.vtable())
 }
 
 // SAFETY: the waker is written by one thread at a time and only while no other reads it: the
@@ -59,7 +68,11 @@ unsafe impl Sync for WaitCell {}
 
 impl Default for WaitCell {
     fn default() -> Self {
-        Self { state: AtomicUsize::new(IDLE), waker: UnsafeCell::new(None) }
+        Self {
+            state: AtomicUsize::new(IDLE),
+            waker: UnsafeCell::new(None),
+            last: UnsafeCell::new(None),
+        }
     }
 }
 
@@ -83,21 +96,23 @@ impl WaitCell {
     }
 
     /// A notifier is at the cell: has it wake once more. False if it has just finished.
-    fn ask_again(&self, waker: &Waker) -> bool {
-        // Ordering: Acquire pairs with the notifier's Release, for the reading below.
-        match self.state.load(Acquire) {
-            IDLE => return false,
-            // SAFETY: in ARMED and IDLE nobody but the waiter writes the waker.
-            ARMED if unsafe { self.holds(waker) } => {
-                // Ordering: Release pairs with the Acquire in `Turn`: our reading is over.
-                if self.state.compare_exchange(ARMED, REWAKE, Release, Relaxed).is_err() {
-                    return false;
-                }
-            }
-            // The notifier's waker is another task's, or is about to be taken out.
-            _ => waker.wake_by_ref(),
+    ///
+    /// # Safety
+    ///
+    /// The caller is the waiter.
+    unsafe fn ask_again(&self, waker: &Waker) -> bool {
+        // SAFETY: only the waiter, which is us, touches the note.
+        if self.last.with(|last| unsafe { *last }) != Some(identity(waker)) {
+            // The notifier would wake a task that nobody polls here any more.
+            waker.wake_by_ref();
+            return true;
         }
-        true
+        // Ordering: Release pairs with the Acquire in `Turn`; Acquire with the Release there. If
+        // it is REWAKE already, an earlier poll has asked, and that wake is still to come.
+        match self.state.compare_exchange(ARMED, REWAKE, Release, Acquire) {
+            Ok(_) | Err(REWAKE) => true,
+            Err(_) => false,
+        }
     }
 
     /// Whether the stored waker wakes the same task.
@@ -156,15 +171,19 @@ impl Waiters for WaitCell {
         holds: impl FnOnce() -> bool,
     ) -> bool {
         if !self.reclaim(bit) {
-            ticket.0 = self.ask_again(waker);
+            // SAFETY: rule 1.
+            ticket.0 = unsafe { self.ask_again(waker) };
             return ticket.0;
         }
         // SAFETY: the cell is IDLE, so the waker is ours (rule 1).
         if !unsafe { self.holds(waker) } {
             // Cloned first: if that panics, nothing has changed.
             let new = Some(waker.clone());
+            // SAFETY: as above; the note is always ours.
+            let old = self.waker.with_mut(|w| unsafe { std::mem::replace(&mut *w, new) });
             // SAFETY: as above.
-            drop(self.waker.with_mut(|w| unsafe { std::mem::replace(&mut *w, new) }));
+            self.last.with_mut(|last| unsafe { *last = Some(identity(waker)) });
+            drop(old);
         }
         // Ordering: Relaxed; `arm` publishes it together with the waker.
         self.state.store(ARMED, Relaxed);
