@@ -261,7 +261,8 @@ unsafe fn cell<'a, F: Future, S>(header: NonNull<Header>) -> &'a Cell<F, S> {
 /// As `cell`, and the caller has the task's `Runnable`.
 unsafe fn schedule<F: Future, S: Schedule>(header: NonNull<Header>) {
     // SAFETY: the contract.
-    unsafe { cell::<F, S>(header) }.scheduler.schedule(Runnable(Task(header)));
+    let scheduler = unsafe { cell::<F, S>(header) }.scheduler;
+    scheduler.schedule(Runnable(Task(header)));
 }
 
 /// # Safety
@@ -294,7 +295,7 @@ unsafe fn run<F: Future, S: Schedule>(header: NonNull<Header>) -> AfterRun {
         }
     };
     // SAFETY: we have the right to poll, and use it up.
-    unsafe { complete(cell, header, result) };
+    unsafe { complete::<F, S>(header, result) };
     AfterRun::Idle
 }
 
@@ -302,10 +303,13 @@ unsafe fn run<F: Future, S: Schedule>(header: NonNull<Header>) -> AfterRun {
 ///
 /// As `run`, whose last call this is.
 unsafe fn complete<F: Future, S: Schedule>(
-    cell: &Cell<F, S>,
     header: NonNull<Header>,
     result: Result<F::Output, JoinError>,
 ) {
+    // Not an argument: a reference that comes as one must stay good until the function returns,
+    // and this one frees the task.
+    // SAFETY: the contract.
+    let cell = unsafe { cell::<F, S>(header) };
     let (state, scheduler) = (&cell.header.state, cell.scheduler);
     cell.stage.with_mut(|stage| {
         // SAFETY: the future is ours (rule 1). It is dropped in place, since it is pinned, and
