@@ -1,12 +1,75 @@
-//! annulus
-#![allow(missing_docs)]
-pub mod channel;
-mod executor;
+//! A small async runtime for CPU-bound programs, whose channels are rings.
+//!
+//! Programs that compute and pass very many messages between their tasks - pipelines, actors,
+//! simulations, market data, game servers - need a scheduler and channels that know each other.
+//! This crate is both: tasks on a work-stealing executor, bounded channels on ring buffers beside
+//! it, and a wake that happens inside the send or receive that caused it.
+//!
+//! # Tasks
+//!
+//! [`block_on`] runs a future on this thread, which is one of the workers meanwhile; [`spawn`]
+//! runs one beside it. Nothing has to be set up: the first call starts a runtime with a worker
+//! for each processor. A [`Runtime`] made by a [`Builder`] has settings, and an end.
+//!
+//! ```
+//! let total = annulus::block_on(async {
+//!     let parts = [1..500, 500..1000].map(|r| annulus::spawn(async move { r.sum::<u64>() }));
+//!     let mut total = 0;
+//!     for part in parts {
+//!         total += part.await?;
+//!     }
+//!     Ok::<_, annulus::JoinError>(total)
+//! });
+//! assert_eq!(total.unwrap(), 499_500);
+//! ```
+//!
+//! # Channels
+//!
+//! [`channel`] has four topologies, one for each answer to "how many senders, how many
+//! receivers"; each is bounded, and each works in a task, in a plain thread, or between the two.
+//!
+//! ```
+//! let (mut tx, mut rx) = annulus::channel::spsc(64);
+//! let thread = std::thread::spawn(move || (1..=100).try_for_each(|n| tx.send_blocking(n)));
+//! let sum = annulus::block_on(async {
+//!     let mut sum = 0;
+//!     while let Some(n) = rx.recv().await {
+//!         sum += n;
+//!     }
+//!     sum
+//! });
+//! assert_eq!(sum, 5050);
+//! thread.join().unwrap().unwrap();
+//! ```
+//!
+//! # The ring
+//!
+//! [`ring::RingBuffer`] is the queue under the channels, for threads that do not want to wait.
+//!
+//! # Cancelling
+//!
+//! A future that is dropped before it is ready has done nothing: a receive has taken no message,
+//! a send has not sent. Each method's page says what its drop gives back.
+
 mod primitive;
-pub mod ring;
-mod runtime;
-mod task;
 mod util;
+
+pub mod ring;
+
 mod wait;
-pub use runtime::*;
+
+pub mod channel;
+
+mod task;
+
+mod executor;
+
+mod runtime;
+
+pub use runtime::{Builder, Runtime, YieldNow, block_on, spawn, yield_now};
 pub use task::{JoinError, JoinHandle};
+
+/// The programs of the README are tests, too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
