@@ -3,14 +3,14 @@
 use std::future::{Future, poll_fn};
 use std::panic::{Location, panic_any};
 use std::pin::pin;
-use std::sync::Mutex;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use super::{JoinHandle, List, Runnable, Schedule, spawn};
 
-/// A scheduler for one test: a queue and a count, leaked.
+/// A scheduler for one test: a queue and a count.
 type Queue = &'static (Mutex<List>, AtomicUsize);
 
 impl Schedule for Queue {
@@ -23,8 +23,13 @@ impl Schedule for Queue {
     }
 }
 
-fn queue() -> Queue {
-    Box::leak(Box::default())
+/// Lends a queue to a test, which leaves no task behind.
+fn with_queue(test: impl FnOnce(Queue)) {
+    let queue = Box::into_raw(Box::<(Mutex<List>, AtomicUsize)>::default());
+    // SAFETY: it is freed below, when the test and its tasks are gone.
+    test(unsafe { &*queue });
+    // SAFETY: it came from `into_raw`.
+    drop(unsafe { Box::from_raw(queue) });
 }
 
 fn start<F: Future>(queue: Queue, future: F) -> JoinHandle<F::Output> {
@@ -47,7 +52,7 @@ fn run_all(queue: Queue) -> bool {
 }
 
 /// Counts its drop, and panics in it if told to.
-struct Guard(&'static AtomicUsize, bool);
+struct Guard(Arc<AtomicUsize>, bool);
 
 impl Drop for Guard {
     fn drop(&mut self) {
@@ -71,45 +76,48 @@ fn every_combination_drops_future_and_output_once() {
         for panics_in_poll in [false, true] {
             for panics_in_drop in [false, true] {
                 for detach_before in [false, true] {
-                    let queue = queue();
-                    let futures: &AtomicUsize = Box::leak(Box::default());
-                    let outputs: &AtomicUsize = Box::leak(Box::default());
-                    let future = Guard(futures, panics_in_drop);
-                    let mut polled = false;
-                    let handle = start(
-                        queue,
-                        poll_fn(move |cx| {
-                            let _future = &future;
-                            if !std::mem::replace(&mut polled, true) {
-                                cx.waker().wake_by_ref();
-                                return Poll::Pending;
-                            }
-                            if panics_in_poll {
-                                panic_any("poll");
-                            }
-                            Poll::Ready(Guard(outputs, false))
-                        }),
-                    );
-                    if abort {
-                        handle.abort();
-                    }
-                    let handle = (!detach_before).then_some(handle);
-                    run_all(queue);
-                    assert_eq!(queue.1.load(Relaxed), 1, "completed once");
-                    assert_eq!(futures.load(Relaxed), 1, "the future was dropped once");
-                    if let Some(handle) = handle {
-                        assert!(handle.is_finished());
-                        match join(handle) {
-                            Ok(output) => drop(output),
-                            Err(error) if error.is_panic() => {
-                                let first = if panics_in_poll && !abort { "poll" } else { "drop" };
-                                assert_eq!(error.into_panic().downcast_ref(), Some(&first));
-                            }
-                            Err(error) => assert!(abort && error.is_cancelled()),
+                    with_queue(|queue| {
+                        let futures = Arc::new(AtomicUsize::new(0));
+                        let outputs = Arc::new(AtomicUsize::new(0));
+                        let counter = Arc::clone(&outputs);
+                        let future = Guard(Arc::clone(&futures), panics_in_drop);
+                        let mut polled = false;
+                        let handle = start(
+                            queue,
+                            poll_fn(move |cx| {
+                                let _future = &future;
+                                if !std::mem::replace(&mut polled, true) {
+                                    cx.waker().wake_by_ref();
+                                    return Poll::Pending;
+                                }
+                                if panics_in_poll {
+                                    panic_any("poll");
+                                }
+                                Poll::Ready(Guard(Arc::clone(&counter), false))
+                            }),
+                        );
+                        if abort {
+                            handle.abort();
                         }
-                    }
-                    let made = usize::from(!abort && !panics_in_poll);
-                    assert_eq!(outputs.load(Relaxed), made, "the output was dropped once");
+                        let handle = (!detach_before).then_some(handle);
+                        run_all(queue);
+                        assert_eq!(queue.1.load(Relaxed), 1, "completed once");
+                        assert_eq!(futures.load(Relaxed), 1, "the future was dropped once");
+                        if let Some(handle) = handle {
+                            assert!(handle.is_finished());
+                            match join(handle) {
+                                Ok(output) => drop(output),
+                                Err(error) if error.is_panic() => {
+                                    let first =
+                                        if panics_in_poll && !abort { "poll" } else { "drop" };
+                                    assert_eq!(error.into_panic().downcast_ref(), Some(&first));
+                                }
+                                Err(error) => assert!(abort && error.is_cancelled()),
+                            }
+                        }
+                        let made = usize::from(!abort && !panics_in_poll);
+                        assert_eq!(outputs.load(Relaxed), made, "the output was dropped once");
+                    });
                 }
             }
         }
@@ -118,55 +126,59 @@ fn every_combination_drops_future_and_output_once() {
 
 #[test]
 fn a_late_wake_does_nothing_and_frees_the_task() {
-    let queue = queue();
-    let handle = start(queue, poll_fn(|cx| Poll::Ready(cx.waker().clone())));
-    run_all(queue);
-    let waker = join(handle).unwrap();
-    waker.wake_by_ref();
-    drop(waker.clone());
-    waker.wake();
-    assert!(!run_all(queue), "a complete task was scheduled");
+    with_queue(|queue| {
+        let handle = start(queue, poll_fn(|cx| Poll::Ready(cx.waker().clone())));
+        run_all(queue);
+        let waker = join(handle).unwrap();
+        waker.wake_by_ref();
+        drop(waker.clone());
+        waker.wake();
+        assert!(!run_all(queue), "a complete task was scheduled");
+    });
 }
 
 #[test]
 fn a_second_wake_before_the_run_schedules_once() {
-    let queue = queue();
-    let stored: &'static Mutex<Option<Waker>> = Box::leak(Box::default());
-    let handle = start(
-        queue,
-        poll_fn(|cx| {
-            *stored.lock().unwrap() = Some(cx.waker().clone());
-            Poll::<()>::Pending
-        }),
-    );
-    run_all(queue);
-    let waker = stored.lock().unwrap().take().unwrap();
-    waker.wake_by_ref();
-    waker.wake();
-    let len = queue.0.lock().unwrap().len();
-    assert_eq!(len, 1);
-    handle.abort();
-    run_all(queue);
-    assert!(join(handle).unwrap_err().is_cancelled());
+    with_queue(|queue| {
+        let stored = Arc::new(Mutex::new(None::<Waker>));
+        let theirs = Arc::clone(&stored);
+        let handle = start(
+            queue,
+            poll_fn(move |cx| {
+                *theirs.lock().unwrap() = Some(cx.waker().clone());
+                Poll::<()>::Pending
+            }),
+        );
+        run_all(queue);
+        let waker = stored.lock().unwrap().take().unwrap();
+        waker.wake_by_ref();
+        waker.wake();
+        let len = queue.0.lock().unwrap().len();
+        assert_eq!(len, 1);
+        handle.abort();
+        run_all(queue);
+        assert!(join(handle).unwrap_err().is_cancelled());
+    });
 }
 
 #[test]
 fn the_join_waker_that_came_last_is_woken() {
     struct Count(AtomicUsize);
     impl std::task::Wake for Count {
-        fn wake(self: std::sync::Arc<Self>) {
+        fn wake(self: Arc<Self>) {
             self.0.fetch_add(1, Relaxed);
         }
     }
-    let queue = queue();
-    let mut handle = start(queue, async {});
-    let counts = [(); 2].map(|()| std::sync::Arc::new(Count(AtomicUsize::new(0))));
-    for count in &counts {
-        let waker = Waker::from(std::sync::Arc::clone(count));
-        let poll = pin!(&mut handle).poll(&mut Context::from_waker(&waker));
-        assert!(poll.is_pending());
-    }
-    run_all(queue);
-    assert_eq!(counts.map(|count| count.0.load(Relaxed)), [0, 1]);
-    assert!(join(handle).is_ok());
+    with_queue(|queue| {
+        let mut handle = start(queue, async {});
+        let counts = [(); 2].map(|()| Arc::new(Count(AtomicUsize::new(0))));
+        for count in &counts {
+            let waker = Waker::from(Arc::clone(count));
+            let poll = pin!(&mut handle).poll(&mut Context::from_waker(&waker));
+            assert!(poll.is_pending());
+        }
+        run_all(queue);
+        assert_eq!(counts.map(|count| count.0.load(Relaxed)), [0, 1]);
+        assert!(join(handle).is_ok());
+    });
 }
