@@ -66,6 +66,11 @@ mod imp {
     }
 
     pub(crate) use std::hint::spin_loop;
+
+    /// Gives up the processor while waiting for a lock, for the `_times`th time in a row.
+    pub(crate) fn yield_again(_times: u32) {
+        thread::yield_now();
+    }
 }
 
 #[cfg(all(test, annulus_loom))]
@@ -100,6 +105,14 @@ mod imp {
     }
 
     pub(crate) fn spin_loop() {
+        thread::yield_now();
+    }
+
+    /// A lock that stays held teaches nothing new: a model explores the first waits only.
+    pub(crate) fn yield_again(times: u32) {
+        if times > 2 {
+            loom::skip_branch();
+        }
         thread::yield_now();
     }
 }

@@ -19,7 +19,7 @@ use super::State;
 use super::error::{TryRecvError, TrySendError};
 use crate::primitive::atomic::AtomicUsize;
 use crate::primitive::atomic::Ordering::{AcqRel, Relaxed};
-use crate::ring::{Nothing, Refused, RingBuffer};
+use crate::ring::{Nothing, Refused, RingBuffer, Waits};
 use crate::util::budget;
 use crate::wait::{WaitSide, Waiters};
 
@@ -97,11 +97,22 @@ impl<T, P: WaitSide, C: WaitSide> Channel<T, P, C> {
     unsafe fn pop(&self) -> Result<T, Nothing> {
         // SAFETY: our own contract.
         let (message, waits) = unsafe { self.ring.pop_once() }?;
+        // SAFETY: this pop has published them.
+        unsafe { self.popped(waits) };
+        Ok(message)
+    }
+
+    /// Wakes a sender if one waited for the step.
+    ///
+    /// # Safety
+    ///
+    /// The step was just published by this thread.
+    #[inline]
+    unsafe fn popped(&self, waits: Waits) {
         if waits.0 {
-            // SAFETY: this pop has cleared the bit, if the senders' side is Single.
+            // SAFETY: the step has cleared the bit, if the senders' side is Single.
             unsafe { self.waiting_senders.notify_one(self.ring.producers_bit()) };
         }
-        Ok(message)
     }
 
     /// # Safety
@@ -285,8 +296,9 @@ impl<T, P: WaitSide, C: WaitSide> Channel<T, P, C> {
             // SAFETY: no receiver is left, so no receive can be under way.
             unsafe { self.waiting_receivers.release(self.ring.consumers_bit()) };
             // Nobody will receive what is left, and a sender may live long: drop it now.
-            // SAFETY: no receiver is left, and the ring is closed.
-            unsafe { self.ring.clear() };
+            // SAFETY: no receiver is left. A sender that came to wait only now is woken: who
+            // moves an index owes that, also after the end.
+            unsafe { self.ring.clear(|waits| self.popped(waits)) };
         }
     }
 }

@@ -13,6 +13,7 @@ use loom::thread;
 
 use super::{Channel, Kind, Mpmc, Mpsc, Receiver, Sender, Spmc, Spsc, pair};
 use crate::ring::RingBuffer;
+use crate::util::prompt_waker;
 
 /// A channel whose ring starts at its last slot, so that it wraps at once.
 fn channel<K: Kind>(capacity: usize) -> (Sender<usize, K>, Receiver<usize, K>) {
@@ -40,6 +41,47 @@ fn spsc_waits_on_both_sides() {
             });
         });
         block_on(async {
+            assert_eq!(rx.recv().await, Some(1));
+            assert_eq!(rx.recv().await, Some(2));
+            assert_eq!(rx.recv().await, None);
+        });
+        sender.join().unwrap();
+    });
+}
+
+/// A waker that does nothing but wake its thread, and is known for it.
+struct Unpark(thread::Thread);
+
+impl Wake for Unpark {
+    fn wake(self: StdArc<Self>) {
+        self.0.unpark();
+    }
+}
+
+fn block_on_promptly<F: Future>(future: F) -> F::Output {
+    let waker = Waker::from(StdArc::new(Unpark(thread::current())));
+    prompt_waker::register(&waker);
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return output;
+        }
+        thread::park();
+    }
+}
+
+/// As above, with wakers that stay in their cells while they are woken.
+#[test]
+fn spsc_waits_with_kept_wakers() {
+    loom::model(|| {
+        let (mut tx, mut rx) = channel::<Spsc>(1);
+        let sender = thread::spawn(move || {
+            block_on_promptly(async {
+                tx.send(1).await.unwrap();
+                tx.send(2).await.unwrap();
+            });
+        });
+        block_on_promptly(async {
             assert_eq!(rx.recv().await, Some(1));
             assert_eq!(rx.recv().await, Some(2));
             assert_eq!(rx.recv().await, None);

@@ -30,7 +30,7 @@ use super::{GUEST_WAITS, SHUTDOWN, Shared};
 use crate::primitive::Mutex;
 use crate::primitive::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
 use crate::primitive::atomic::{AtomicBool, AtomicUsize, fence};
-use crate::util::budget;
+use crate::util::{budget, prompt_waker};
 
 const FREE: usize = 0;
 const PRESENT: usize = 1;
@@ -78,6 +78,7 @@ pub(crate) fn block_on<F: Future>(shared: &Arc<Shared>, future: F) -> F::Output 
         context: context.id(),
     });
     let waker = Waker::from(Arc::clone(&root));
+    prompt_waker::register(&waker);
     let mut cx = TaskContext::from_waker(&waker);
     let mut guest = Guest::arrive(shared, &context);
     // The last to be made, so that it drops while we are still inside.
@@ -208,7 +209,7 @@ impl<'a> Guest<'a> {
         let (shared, seat) = (self.shared, &self.shared.seats[index]);
         seat.set_guest(None);
         shared.idle.park(index);
-        let work = !seat.slot_is_empty() || shared.has_work() || shared.signals() & SHUTDOWN != 0;
+        let work = seat.has_any() || shared.has_work() || shared.signals() & SHUTDOWN != 0;
         if work && shared.idle.claim_this(index) {
             shared.wake(Some(index));
         }

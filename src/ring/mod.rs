@@ -350,30 +350,32 @@ impl<T, P: Side, C: Side> RingBuffer<T, P, C> {
         &self.tail
     }
 
-    /// Drops what the ring holds, each item once, also when one of the drops panics.
+    /// Drops what the ring holds, each item once, also when one of the drops panics; tells
+    /// `moved` of each step.
     ///
     /// # Safety
     ///
     /// If `C` is Single, no `pop_once` may overlap with this.
-    pub(crate) unsafe fn clear(&self) {
-        struct Rest<'a, T, P: Side, C: Side>(&'a RingBuffer<T, P, C>);
-        impl<T, P: Side, C: Side> Rest<'_, T, P, C> {
+    pub(crate) unsafe fn clear(&self, moved: impl Fn(Waits)) {
+        struct Rest<'a, T, P: Side, C: Side, F: Fn(Waits)>(&'a RingBuffer<T, P, C>, F);
+        impl<T, P: Side, C: Side, F: Fn(Waits)> Rest<'_, T, P, C, F> {
             fn pop_all(&self) {
                 // SAFETY: the contract of `clear`. The item is out of the ring, and the index
                 // past it, before its drop runs.
-                while let Ok((item, _)) = unsafe { self.0.pop_once() } {
+                while let Ok((item, waits)) = unsafe { self.0.pop_once() } {
+                    (self.1)(waits);
                     drop(item);
                 }
             }
         }
-        impl<T, P: Side, C: Side> Drop for Rest<'_, T, P, C> {
+        impl<T, P: Side, C: Side, F: Fn(Waits)> Drop for Rest<'_, T, P, C, F> {
             fn drop(&mut self) {
                 self.pop_all();
             }
         }
         // If a drop panics, the guard drops the rest while the panic unwinds; one more panic
         // aborts, as for every collection.
-        Rest(self).pop_all();
+        Rest(self, moved).pop_all();
     }
 }
 
@@ -426,7 +428,7 @@ unsafe fn pop_item<T, P: Side, C: Side>(ring: &RingBuffer<T, P, C>) -> Option<T>
 impl<T, P: Side, C: Side> Drop for RingBuffer<T, P, C> {
     fn drop(&mut self) {
         // SAFETY: `&mut self`, so no one else is at either side.
-        unsafe { self.clear() };
+        unsafe { self.clear(|_| ()) };
     }
 }
 

@@ -17,18 +17,21 @@
 //!
 //! # Invariants
 //!
-//! 1. The index changes only in `publish`, one step at a time, and never once CLOSED is set:
+//! 1. While LOCKED is set, nobody but its holder writes the word; `arm`, `disarm` and `close`
+//!    wait for the few nanoseconds. So on a Multi side the claim is the only locked instruction:
+//!    what the holder saw then is still true when it publishes, by a plain store.
+//! 2. The index changes only in `publish`, one step at a time, and never once CLOSED is set:
 //!    a closed word is frozen. So "closed, and the indices are equal" is final.
-//! 2. All that the two sides tell each other goes through read-modify-writes of this one word,
-//!    whose order every thread agrees on. A waiter either sets WAITS before the index moves, and
+//! 3. All that the two sides tell each other goes through this one word, whose changes every
+//!    thread sees in the same order. A waiter either sets WAITS before the index moves, and
 //!    then the `publish` that moves it sees the bit, or its `arm` fails because the index has
 //!    moved. No fence and no `SeqCst` is needed for "nobody sleeps through a message".
-//! 3. Between `claim` and `publish`/`abandon` the caller alone is at this side: by LOCKED on a
+//! 4. Between `claim` and `publish`/`abandon` the caller alone is at this side: by LOCKED on a
 //!    Multi side, by the contract of `claim` on a Single one. `peer` is touched only then.
 //!
-//! Why a compare-exchange publishes, and not a swap or an add: a swap would wipe a CLOSED that
-//! arrived meanwhile, and an add could not clear WAITS in the same operation nor refuse a closed
-//! word. Each costs one locked instruction.
+//! A Single side has no lock, and publishes by compare-exchange. Not by a swap, which would wipe
+//! a CLOSED that arrived meanwhile, nor by an add, which could not clear WAITS in the same
+//! operation nor refuse a closed word. Either way a step costs one locked instruction.
 
 use super::side::Side;
 use crate::primitive::UnsafeCell;
@@ -57,7 +60,7 @@ pub struct SideWord {
 #[must_use]
 pub(super) struct Claim {
     pub(super) index: usize,
-    /// The whole word as this claim left it; `publish` expects to find it unchanged.
+    /// The word as the claim found it: unlocked, and open.
     word: usize,
 }
 
@@ -108,20 +111,20 @@ impl SideWord {
             }
             return Ok(Claim { index: word >> INDEX, word });
         }
-        let mut backoff = None;
+        let mut backoff = Backoff::new();
         loop {
             if word & CLOSED != 0 {
                 return Err(Closed);
             }
             if word & LOCKED != 0 {
-                backoff.get_or_insert_with(Backoff::new).wait();
+                backoff.wait();
                 word = self.word.load(Relaxed);
                 continue;
             }
             // Ordering: Acquire pairs with the Release of the last `publish` or `abandon`, so
             // that `peer` and the slots are seen as the last holder left them.
             match self.word.compare_exchange_weak(word, word | LOCKED, Acquire, Relaxed) {
-                Ok(_) => return Ok(Claim { index: word >> INDEX, word: word | LOCKED }),
+                Ok(_) => return Ok(Claim { index: word >> INDEX, word }),
                 Err(now) => word = now,
             }
         }
@@ -135,17 +138,22 @@ impl SideWord {
         claim: Claim,
         to: usize,
     ) -> Result<Waits, Closed> {
+        // One waiter: take its bit, and with it the duty to wake. Many: their lock guards it.
+        let kept = if Other::SHARED { WAITS } else { 0 };
         let mut word = claim.word;
+        if S::SHARED {
+            // Ordering: Release pairs with `look` (the slot) and with `claim` (`peer`). The
+            // waker that goes with WAITS was seen by the Acquire in `claim`.
+            self.word.store((to << INDEX) | (word & kept), Release);
+            return Ok(Waits(word & WAITS != 0));
+        }
         loop {
             if word & CLOSED != 0 {
-                self.unlock::<S>();
                 return Err(Closed);
             }
-            // One waiter: take its bit, and with it the duty to wake. Many: their lock guards it.
-            let kept = if Other::SHARED { word & WAITS } else { 0 };
-            // Ordering: Release pairs with `look` (the slot) and with `claim` (`peer`); Acquire
-            // pairs with the Release in `arm`: who takes the bit sees the waker stored before it.
-            match self.word.compare_exchange(word, (to << INDEX) | kept, AcqRel, Relaxed) {
+            // Ordering: Release pairs with `look` (the slot); Acquire pairs with the Release in
+            // `arm`: who takes the bit sees the waker stored before it.
+            match self.word.compare_exchange(word, (to << INDEX) | (word & kept), AcqRel, Relaxed) {
                 Ok(_) => return Ok(Waits(word & WAITS != 0)),
                 Err(now) => word = now,
             }
@@ -155,14 +163,9 @@ impl SideWord {
     /// Gives the claim up with the index where it was.
     #[inline]
     pub(super) fn abandon<S: Side>(&self, claim: Claim) {
-        let Claim { .. } = claim;
-        self.unlock::<S>();
-    }
-
-    fn unlock<S: Side>(&self) {
         if S::SHARED {
             // Ordering: Release pairs with the Acquire in `claim`.
-            self.word.fetch_and(!LOCKED, Release);
+            self.word.store(claim.word, Release);
         }
     }
 
@@ -188,23 +191,12 @@ impl SideWord {
     /// the word is closed.
     #[inline]
     pub(super) fn arm(&self, at: usize) -> bool {
-        // Ordering: Acquire here and in the exchange pairs with the Release in `publish`, so
-        // that the waiter's next look at its own side's word is not older than this index.
-        let mut word = self.word.load(Acquire);
-        loop {
-            if word >> INDEX != at || word & CLOSED != 0 {
-                return false;
-            }
-            if word & WAITS != 0 {
-                return true;
-            }
-            // Ordering: Release pairs with the Acquire in `publish`, `close` and `disarm`: who
-            // sees the bit sees the waker.
-            match self.word.compare_exchange_weak(word, word | WAITS, AcqRel, Acquire) {
-                Ok(_) => return true,
-                Err(now) => word = now,
-            }
-        }
+        self.change(|word| match word {
+            _ if word >> INDEX != at || word & CLOSED != 0 => Err(false),
+            _ if word & WAITS != 0 => Err(true),
+            _ => Ok(word | WAITS),
+        })
+        .map_or_else(|armed| armed, |_| true)
     }
 
     /// Clears WAITS; true if it was set. Who clears it for a single waiter owes it the wake.
@@ -213,9 +205,7 @@ impl SideWord {
     /// waiter's `arm`, which then sees the closed word, or after it, and then this sees the bit.
     #[inline]
     pub(crate) fn disarm(&self) -> bool {
-        // Ordering: Acquire pairs with `arm` (the waker); Release so that an `arm` after this
-        // one sees what the caller did before, the closing above all.
-        self.word.fetch_and(!WAITS, AcqRel) & WAITS != 0
+        self.change(|word| Ok::<_, ()>(word & !WAITS)).is_ok_and(|word| word & WAITS != 0)
     }
 
     /// A hint, without synchronisation: whether WAITS is set.
@@ -226,16 +216,31 @@ impl SideWord {
 
     /// Freezes the word. `None` if it was frozen before.
     pub(super) fn close<Other: Side>(&self) -> Option<Waits> {
-        let mut word = self.word.load(Relaxed);
+        let frozen = |word| if Other::SHARED { word | CLOSED } else { (word | CLOSED) & !WAITS };
+        self.change(|word| if word & CLOSED == 0 { Ok(frozen(word)) } else { Err(()) })
+            .ok()
+            .map(|word| Waits(word & WAITS != 0))
+    }
+
+    /// Changes the bits as `to` says, and gives the word that was there; or gives up with what
+    /// `to` says instead. For those who hold no claim.
+    #[inline]
+    fn change<E>(&self, to: impl Fn(usize) -> Result<usize, E>) -> Result<usize, E> {
+        // Ordering: Acquire here and in the exchange pairs with the Release in `publish`, so
+        // that a waiter's next look at its own side's word is not older than this index, and
+        // with the Release of other changes: who sees WAITS sees the waker, who sees WAITS
+        // cleared or CLOSED sees what came before. Release is the other end of these pairs.
+        let mut word = self.word.load(Acquire);
+        let mut backoff = Backoff::new();
         loop {
-            if word & CLOSED != 0 {
-                return None;
+            let changed = to(word)?;
+            if word & LOCKED != 0 {
+                backoff.wait();
+                word = self.word.load(Acquire);
+                continue;
             }
-            let kept = if Other::SHARED { word } else { word & !WAITS };
-            // Ordering: Release, so that who sees the word closed sees what came before; Acquire
-            // pairs with `arm`, as in `publish`.
-            match self.word.compare_exchange_weak(word, kept | CLOSED, AcqRel, Relaxed) {
-                Ok(_) => return Some(Waits(word & WAITS != 0)),
+            match self.word.compare_exchange_weak(word, changed, AcqRel, Acquire) {
+                Ok(_) => return Ok(word),
                 Err(now) => word = now,
             }
         }

@@ -28,6 +28,7 @@ mod waker;
 pub use self::join::{JoinError, JoinHandle};
 pub(crate) use self::list::List;
 pub(crate) use self::raw::{Runnable, Schedule, TaskId, spawn};
+pub(crate) use self::waker::register as register_waker;
 
 #[cfg(all(test, annulus_loom))]
 mod loom_tests;

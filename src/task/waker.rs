@@ -5,6 +5,7 @@ use std::ops::Deref;
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
 use super::raw::{Header, Task};
+use crate::util::prompt_waker;
 
 /// One for all tasks, and a static: `Waker::will_wake` compares its address.
 static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, drop);
@@ -15,6 +16,13 @@ pub(super) fn borrowed(_held: &Header, task: Task) -> impl Deref<Target = Waker>
     // SAFETY: the functions below fulfil the contract of `RawWaker`; this waker is never
     // dropped, so that it owns no reference, and lives no longer than the poll.
     ManuallyDrop::new(unsafe { Waker::from_raw(RawWaker::new(task.into_raw(), &VTABLE)) })
+}
+
+/// Lets it be known that waking a task runs no code but ours.
+pub(crate) fn register() {
+    // SAFETY: never used, and never dropped.
+    let waker = unsafe { ManuallyDrop::new(Waker::new(std::ptr::null(), &VTABLE)) };
+    prompt_waker::register(&waker);
 }
 
 /// # Safety (of all four)

@@ -1,6 +1,6 @@
 //! How to wait for a lock that is held for some ten nanoseconds.
 
-use crate::primitive::{may_spin, spin_loop, thread};
+use crate::primitive::{may_spin, spin_loop, yield_again};
 use crate::util::Rng;
 
 /// Waits longer and longer: a few random spins, then the rest of the time slice, again and again.
@@ -11,7 +11,6 @@ use crate::util::Rng;
 #[derive(Debug)]
 pub(crate) struct Backoff {
     round: u32,
-    rng: Rng,
 }
 
 impl Backoff {
@@ -21,21 +20,22 @@ impl Backoff {
     /// two thirds more, because the word goes back and forth between those who wait for it.
     const SPINS: u32 = 4;
 
+    #[inline]
     pub(crate) fn new() -> Self {
-        // The address of the stack differs between threads, which is all the seed is for.
-        let here = 0u8;
-        Self { round: 0, rng: Rng::new(std::ptr::from_ref(&here).addr() as u64) }
+        Self { round: 0 }
     }
 
     #[cold]
     pub(crate) fn wait(&mut self) {
-        if self.round < Self::SPINS && may_spin() {
-            self.round += 1;
-            for _ in 0..=self.rng.below(4 << self.round) {
+        self.round = self.round.saturating_add(1);
+        if self.round <= Self::SPINS && may_spin() {
+            // The address of the stack differs between threads, and the round between rounds.
+            let seed = std::ptr::from_ref(self).addr() as u64 ^ u64::from(self.round);
+            for _ in 0..=Rng::new(seed).below(4 << self.round) {
                 spin_loop();
             }
         } else {
-            thread::yield_now();
+            yield_again(self.round);
         }
     }
 }

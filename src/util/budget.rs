@@ -43,6 +43,12 @@ pub(crate) fn refill() {
     LEFT.set(PER_POLL);
 }
 
+/// How many operations have been spent since the last `refill`.
+#[inline]
+pub(crate) fn spent() -> u32 {
+    PER_POLL.saturating_sub(LEFT.get())
+}
+
 /// Runs `f` without a limit: for a thread that blocks, where Pending would only spin.
 pub(crate) fn unlimited<R>(f: impl FnOnce() -> R) -> R {
     let _restore = restore(UNLIMITED);

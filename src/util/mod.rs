@@ -3,6 +3,7 @@
 pub(crate) mod backoff;
 pub(crate) mod budget;
 pub(crate) mod cache_padded;
+pub(crate) mod prompt_waker;
 pub(crate) mod rng;
 pub(crate) mod wake_batch;
 

@@ -2,13 +2,16 @@
 //!
 //! # Invariants
 //!
-//! 1. Everything is behind one mutex, which is taken only when somebody waits or is woken: the
-//!    WAITS bit (`ring/word.rs`) tells publishers. Under the mutex, an entry in the FIFO implies
-//!    that the bit is set; it is cleared, under the mutex, when the FIFO becomes empty.
-//! 2. An entry is in the FIFO with a waker, or it has been notified and has none. A notified
-//!    entry stays in the slab until its operation sees it: `take_wake` spends the wake, and an
-//!    operation that ends without having spent one hands it to the next in the FIFO.
-//! 3. No waker is cloned, called or dropped while the mutex is held.
+//! 1. Everything but `served` is behind one mutex, which is taken only when somebody waits or is
+//!    woken: the WAITS bit (`ring/word.rs`) tells publishers. Under the mutex, an entry in the
+//!    FIFO implies that the bit is set. It is cleared, under the mutex, by a notifier who finds
+//!    nobody: as long as waits and wakes alternate, the bit stays and costs nothing.
+//! 2. Entries are numbered as they come and are notified in that order. A notified entry leaves
+//!    the queue at once, and `served` tells its operation, without the mutex, that it was.
+//! 3. Who was woken and came too late goes back to the front, without a number: its entry stays
+//!    when it is notified, but loses its waker, and the operation looks at it under the mutex.
+//! 4. A notified operation that ends without having spent its wake hands it to the next.
+//! 5. No waker is cloned, called or dropped while the mutex is held.
 //!
 //! One wake is owed for every step of the other side while the FIFO is not empty, so that an
 //! operation which is forgotten (`mem::forget`) costs the one wake that went to it and no more.
@@ -22,7 +25,9 @@ use std::task::Waker;
 use slab::Slab;
 
 use super::Waiters;
-use crate::primitive::{Mutex, MutexGuard};
+use crate::primitive::Mutex;
+use crate::primitive::atomic::AtomicU64;
+use crate::primitive::atomic::Ordering::{Acquire, Relaxed, Release};
 use crate::ring::SideWord;
 use crate::util::WakeBatch;
 
@@ -30,52 +35,70 @@ use crate::util::WakeBatch;
 #[derive(Default)]
 pub struct WaitQueue {
     list: Mutex<List>,
+    /// The number of the last entry that was notified; written under the mutex.
+    served: AtomicU64,
 }
 
 /// A waiting operation's place in a [`WaitQueue`].
 #[derive(Debug, Default)]
 pub struct Ticket {
-    /// The key of the entry, while there is one.
-    key: Option<usize>,
+    /// The entry, while there is one.
+    place: Option<Place>,
     /// A wake that has been taken out of the queue and not yet been used.
     woken: bool,
 }
+
+/// Which entry.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// Where it is in the slab; if it is numbered, only until it is notified.
+    key: usize,
+    number: u64,
+}
+
+/// The number of an entry that is at the front for the second time. Others count from 1.
+const LOSER: u64 = 0;
 
 #[derive(Default)]
 struct List {
     entries: Slab<Entry>,
     first: Option<usize>,
     last: Option<usize>,
+    /// The number given last.
+    number: u64,
 }
 
 struct Entry {
     /// `None` once notified; then the links are stale.
     waker: Option<Waker>,
+    number: u64,
     next: Option<usize>,
     previous: Option<usize>,
 }
 
 impl List {
-    fn push_back(&mut self, waker: Waker) -> usize {
-        let entry = Entry { waker: Some(waker), previous: self.last, next: None };
+    fn push_back(&mut self, waker: Waker) -> Place {
+        self.number += 1;
+        let number = self.number;
+        let entry = Entry { waker: Some(waker), number, previous: self.last, next: None };
         let key = self.entries.insert(entry);
         match self.last {
             Some(last) => self.entries[last].next = Some(key),
             None => self.first = Some(key),
         }
         self.last = Some(key);
-        key
+        Place { key, number }
     }
 
-    fn push_front(&mut self, waker: Waker) -> usize {
-        let entry = Entry { waker: Some(waker), previous: None, next: self.first };
+    fn push_front(&mut self, waker: Waker) -> Place {
+        let entry = Entry { waker: Some(waker), number: LOSER, previous: None, next: self.first };
         let key = self.entries.insert(entry);
         match self.first {
             Some(first) => self.entries[first].previous = Some(key),
             None => self.last = Some(key),
         }
         self.first = Some(key);
-        key
+        Place { key, number: LOSER }
     }
 
     /// Takes an entry out of the FIFO, but leaves it in the slab.
@@ -92,28 +115,43 @@ impl List {
     }
 
     /// Marks the first in the FIFO as notified, and gives its waker.
-    fn notify_first(&mut self) -> Option<Waker> {
+    fn notify_first(&mut self, served: &AtomicU64) -> Option<Waker> {
         let key = self.first?;
         self.unlink(key);
-        self.entries[key].waker.take()
-    }
-
-    /// Removes an entry; `None` if it was notified.
-    fn remove(&mut self, key: usize) -> Option<Waker> {
-        if self.entries[key].waker.is_some() {
-            self.unlink(key);
+        match self.entries[key].number {
+            LOSER => self.entries[key].waker.take(),
+            number => {
+                // Ordering: Release pairs with the Acquire in `take_wake`: who finds itself
+                // notified sees the step that it was notified of.
+                served.store(number, Release);
+                self.entries.remove(key).waker
+            }
         }
-        self.entries.remove(key).waker
     }
 }
 
 impl WaitQueue {
-    /// Ends a change of the list: clears the bit if nobody waits any more.
-    fn unlock(list: MutexGuard<'_, List>, bit: &SideWord) {
-        if list.first.is_none() {
-            bit.disarm();
+    /// Whether an entry was notified. If so, it is gone afterwards.
+    fn take_notice(&self, list: &mut List, place: Place) -> bool {
+        match place.number {
+            LOSER if list.entries[place.key].waker.is_none() => {
+                list.entries.remove(place.key);
+                true
+            }
+            LOSER => false,
+            // Ordering: Relaxed, because it is written under the mutex, which we hold.
+            number => self.served.load(Relaxed) >= number,
         }
-        drop(list);
+    }
+
+    /// Whether the entry is still there and wakes the same task.
+    fn keeps(&self, place: Place, waker: &Waker) -> bool {
+        let list = self.list.lock();
+        let numbered = place.number != LOSER;
+        if numbered && self.served.load(Relaxed) >= place.number {
+            return false;
+        }
+        list.entries[place.key].waker.as_ref().is_some_and(|w| w.will_wake(waker))
     }
 }
 
@@ -122,61 +160,62 @@ impl Waiters for WaitQueue {
 
     #[inline]
     unsafe fn take_wake(&self, ticket: &mut Ticket) {
-        let Some(key) = ticket.key else { return };
-        let mut list = self.list.lock();
-        if list.entries[key].waker.is_none() {
-            list.entries.remove(key);
-            drop(list);
-            *ticket = Ticket { key: None, woken: true };
+        let Some(place) = ticket.place else { return };
+        let notified = match place.number {
+            LOSER => self.take_notice(&mut self.list.lock(), place),
+            // Ordering: Acquire pairs with the Release in `notify_first`.
+            number => self.served.load(Acquire) >= number,
+        };
+        if notified {
+            *ticket = Ticket { place: None, woken: true };
         }
     }
 
     unsafe fn wait(
         &self,
         ticket: &mut Ticket,
-        bit: &SideWord,
+        _: &SideWord,
         waker: &Waker,
         arm: impl FnOnce() -> bool,
         holds: impl FnOnce() -> bool,
     ) -> bool {
-        let mut new = match ticket.key {
+        let mut new = match ticket.place {
             // A poll that nobody asked for. Often it brings the waker that is here already.
-            Some(key) if self.list.lock().entries[key].holds(waker) => None,
+            Some(place) if self.keeps(place, waker) => None,
             _ => Some(waker.clone()),
         };
         let mut list = self.list.lock();
         // The bit is set under the lock that guards its clearing, so it stays until our entry
         // is out again (invariant 1).
-        let waits = match ticket.key {
+        let waits = match ticket.place {
             // Notified just now: the wake is spent by the next try.
-            Some(key) if list.entries[key].waker.is_none() => {
-                list.entries.remove(key);
-                *ticket = Ticket { key: None, woken: true };
+            Some(place) if self.take_notice(&mut list, place) => {
+                *ticket = Ticket { place: None, woken: true };
                 false
             }
-            key => {
+            place => {
                 arm() && holds() && {
-                    match key {
-                        Some(key) if new.is_some() => {
-                            std::mem::swap(&mut list.entries[key].waker, &mut new);
+                    match (place, new.take()) {
+                        (Some(place), Some(waker)) => {
+                            new = list.entries[place.key].waker.replace(waker);
                         }
-                        Some(_) => {}
-                        None => {
-                            let waker = new.take().expect("a new entry has a new waker");
+                        (Some(_), None) => {}
+                        (None, waker) => {
+                            let waker = waker.expect("a new entry has a new waker");
                             // Who was woken, and came too late, does not lose his place.
-                            let key = if ticket.woken {
+                            let place = if ticket.woken {
                                 list.push_front(waker)
                             } else {
                                 list.push_back(waker)
                             };
-                            *ticket = Ticket { key: Some(key), woken: false };
+                            *ticket = Ticket { place: Some(place), woken: false };
                         }
                     }
                     true
                 }
             }
         };
-        Self::unlock(list, bit);
+        drop(list);
         // Here the waker that is not needed drops, after the lock.
         drop(new);
         waits
@@ -186,33 +225,26 @@ impl Waiters for WaitQueue {
     unsafe fn finish(&self, ticket: &mut Ticket, bit: &SideWord) {
         // The wake that was taken led to this success.
         ticket.woken = false;
-        if ticket.key.is_some() {
+        if ticket.place.is_some() {
             // SAFETY: the same contract.
             unsafe { self.cancel(ticket, bit) };
         }
     }
 
-    unsafe fn cancel(&self, ticket: &mut Ticket, bit: &SideWord) {
-        let Ticket { key, woken } = std::mem::take(ticket);
-        if key.is_none() && !woken {
-            return;
-        }
-        let mut list = self.list.lock();
-        let ours = key.and_then(|key| list.remove(key));
-        // Cancel: a wake that came to us, and that we have not used, goes to the next.
-        let next =
-            if woken || (key.is_some() && ours.is_none()) { list.notify_first() } else { None };
-        Self::unlock(list, bit);
-        drop(ours);
-        if let Some(next) = next {
-            next.wake();
+    #[inline]
+    unsafe fn cancel(&self, ticket: &mut Ticket, _: &SideWord) {
+        if ticket.place.is_some() || ticket.woken {
+            self.give_up(std::mem::take(ticket));
         }
     }
 
     unsafe fn notify_one(&self, bit: &SideWord) {
         let mut list = self.list.lock();
-        let waker = list.notify_first();
-        Self::unlock(list, bit);
+        let waker = list.notify_first(&self.served);
+        if waker.is_none() {
+            bit.disarm();
+        }
+        drop(list);
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -223,11 +255,14 @@ impl Waiters for WaitQueue {
         loop {
             let mut list = self.list.lock();
             while !batch.is_full() {
-                let Some(waker) = list.notify_first() else { break };
+                let Some(waker) = list.notify_first(&self.served) else {
+                    bit.disarm();
+                    break;
+                };
                 batch.push(waker);
             }
             let more = list.first.is_some();
-            Self::unlock(list, bit);
+            drop(list);
             batch.wake_all();
             if !more {
                 return;
@@ -238,9 +273,27 @@ impl Waiters for WaitQueue {
     unsafe fn release(&self, _: &SideWord) {}
 }
 
-impl Entry {
-    fn holds(&self, waker: &Waker) -> bool {
-        self.waker.as_ref().is_some_and(|w| w.will_wake(waker))
+impl WaitQueue {
+    /// Leaves the queue, and hands on a wake that came.
+    #[cold]
+    fn give_up(&self, Ticket { place, woken }: Ticket) {
+        let mut list = self.list.lock();
+        let (mut ours, mut notified) = (None, woken);
+        if let Some(place) = place {
+            if self.take_notice(&mut list, place) {
+                notified = true;
+            } else {
+                list.unlink(place.key);
+                ours = list.entries.remove(place.key).waker;
+            }
+        }
+        // Cancel: a wake that came to us, and that we have not used, goes to the next.
+        let next = if notified { list.notify_first(&self.served) } else { None };
+        drop(list);
+        drop(ours);
+        if let Some(next) = next {
+            next.wake();
+        }
     }
 }
 

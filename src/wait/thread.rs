@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering::{Acquire, Release};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
-use crate::util::budget;
+use crate::util::{budget, prompt_waker};
 
 /// Wakes one thread out of [`block_on`].
 struct Unparker {
@@ -38,7 +38,9 @@ impl Wake for Unparker {
 
 impl Unparker {
     fn new() -> Arc<Self> {
-        Arc::new(Self { thread: thread::current(), woken: AtomicBool::new(false) })
+        let this = Arc::new(Self { thread: thread::current(), woken: AtomicBool::new(false) });
+        prompt_waker::register(&Waker::from(Arc::clone(&this)));
+        this
     }
 
     /// Sleeps until woken; a wake that came before counts.
