@@ -167,11 +167,9 @@ impl Shared {
     /// This thread sits there.
     #[inline]
     unsafe fn push_here(&self, seat: &Seat, task: Runnable) {
-        let alone = seat.queue.is_empty() && seat.slot_is_empty();
         // SAFETY: the contract.
         unsafe { seat.queue.push(task, |overflow| self.injector.push(overflow)) };
-        // One task will run here next; from the second on there is something to share.
-        if !alone {
+        if self.idle.someone_parked() && (seat.has_plenty() || self.idle.lacks_sentinel()) {
             self.wake(self.idle.notify_soon());
         }
     }
@@ -190,9 +188,9 @@ impl Shared {
         }
     }
 
-    /// Whether some queue holds a task that any worker may take.
+    /// Whether there is work for which a worker should leave its own seat.
     fn has_work(&self) -> bool {
-        !self.injector.is_empty() || self.seats.iter().any(|seat| !seat.queue.is_empty())
+        !self.injector.is_empty() || self.seats.iter().any(|seat| seat.has_plenty())
     }
 
     fn signals(&self) -> usize {
@@ -294,6 +292,7 @@ pub(crate) fn start(
     seats: usize,
     name: impl Fn(usize) -> String,
 ) -> io::Result<(Arc<Shared>, Vec<thread::JoinHandle<()>>)> {
+    task::register_waker();
     let shared = Arc::new(Shared::new(seats));
     let mut threads = Vec::with_capacity(seats);
     for index in 0..seats {

@@ -20,8 +20,10 @@ pub(super) struct Seat {
     pub(super) queue: LocalQueue,
     /// Counts the turns of the loop; written by who sits here. If it stands still, a poll is long.
     tick: AtomicU32,
-    /// Whether polls here have been long of late; written by who sits here.
+    /// Whether polls here have been long of late; written by who sits here, and by a rescuer.
     pub(super) long_polls: AtomicBool,
+    /// From how many waiting tasks on another worker should come for some; written as above.
+    pub(super) share_from: AtomicU32,
     /// Set by who claimed the seat for work, cleared by who wakes up on it.
     go: AtomicBool,
     /// The seat's own thread; set before anybody can claim the seat.
@@ -37,6 +39,7 @@ impl Seat {
             queue: LocalQueue::new(),
             tick: AtomicU32::new(0),
             long_polls: AtomicBool::new(false),
+            share_from: AtomicU32::new(2),
             go: AtomicBool::new(false),
             owner: OnceLock::new(),
             guest: Mutex::new(None),
@@ -100,22 +103,27 @@ impl Seat {
         self.slot.load(Acquire).is_null()
     }
 
-    /// Takes the task in the slot if nothing has moved here while `grace` ran: the loop is
-    /// stuck in a long poll. Otherwise the task is about to run here, and better so.
-    pub(super) fn steal_slot(&self, grace: impl FnOnce()) -> Option<Runnable> {
-        let task = self.slot.load(Relaxed);
-        if task.is_null() {
-            return None;
-        }
-        let tick = self.tick.load(Relaxed);
-        grace();
-        if self.tick.load(Relaxed) != tick {
-            return None;
-        }
-        self.slot.compare_exchange(task, std::ptr::null_mut(), AcqRel, Relaxed).ok()?;
-        // SAFETY: as in `replace_slot`. If the same task has left the slot and come back
-        // meanwhile, it is as much ours.
-        Some(unsafe { Runnable::from_raw(task) })
+    /// Whether more waits here than who sits here will soon have done.
+    #[inline]
+    pub(super) fn has_plenty(&self) -> bool {
+        let waiting = self.queue.len() + u32::from(!self.slot_is_empty());
+        waiting >= self.share_from.load(Relaxed)
+    }
+
+    /// Whether a task waits here.
+    pub(super) fn has_any(&self) -> bool {
+        !self.queue.is_empty() || !self.slot_is_empty()
+    }
+
+    /// Which turn of the loop this is.
+    pub(super) fn tick(&self) -> u32 {
+        self.tick.load(Relaxed)
+    }
+
+    /// Notes for who sits here that the poll under way is long.
+    pub(super) fn mark_stuck(&self) {
+        self.long_polls.store(true, Relaxed);
+        self.share_from.store(2, Relaxed);
     }
 
     /// Begins a turn of the loop; the caller sits here.
