@@ -7,11 +7,13 @@
 //!
 //! 1. A message is in the ring, in the sender's `Option`, or with the receiver. It leaves the
 //!    `Option` only in the call that puts it in the ring, and the ring only in the call that
-//!    returns it. So a future that is dropped has sent or received nothing.
+//!    returns it. So a future that is dropped has sent or received nothing. (If a sender's waker
+//!    panics inside a receive, the message that was being received drops in the unwinding.)
 //! 2. Who moves an index and is told that somebody waits wakes one waiter, inline, before it
 //!    returns; who closes the ring wakes everybody.
-//! 3. Closing freezes the producers' word, so that after it no send succeeds and "closed and
-//!    empty" is final. There is no other state: [`State`] is read off the word.
+//! 3. Closing freezes the producers' word, so that after it no send succeeds but with a permit that
+//!    was given before, and "closed, empty, and no permit out" is final. There is no other
+//!    state: [`State`] is read off the ring.
 
 use std::task::{Context, Poll, ready};
 
@@ -19,7 +21,7 @@ use super::State;
 use super::error::{TryRecvError, TrySendError};
 use crate::primitive::atomic::AtomicUsize;
 use crate::primitive::atomic::Ordering::{AcqRel, Relaxed};
-use crate::ring::{Nothing, Refused, RingBuffer, Waits};
+use crate::ring::{Kept, Nothing, Refused, RingBuffer, Stash, Waits};
 use crate::util::budget;
 use crate::wait::{WaitSide, Waiters};
 
@@ -64,11 +66,10 @@ impl<T, P: WaitSide, C: WaitSide> Channel<T, P, C> {
     }
 
     pub(super) fn state(&self) -> State {
-        // Closed first: once it is, the ring only empties.
-        match (self.ring.is_closed(), self.ring.is_empty()) {
-            (false, _) => State::Open,
-            (true, false) => State::Closing,
-            (true, true) => State::Closed,
+        match self.ring.is_closed() {
+            false => State::Open,
+            true if self.ring.is_finished() => State::Closed,
+            true => State::Closing,
         }
     }
 
@@ -121,10 +122,13 @@ impl<T, P: WaitSide, C: WaitSide> Channel<T, P, C> {
     #[inline]
     pub(super) unsafe fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
         let mut source = Some(message);
-        // SAFETY: our own contract.
-        let refused = match unsafe { self.push(&mut source) } {
-            Ok(()) => return Ok(()),
-            Err(refused) => refused,
+        let refused = loop {
+            // SAFETY: our own contract.
+            match unsafe { self.push(&mut source) } {
+                Ok(()) => return Ok(()),
+                Err(Refused::Full(seen)) if !self.ring.confirm_full(seen) => {}
+                Err(refused) => break refused,
+            }
         };
         let message = source.expect("a refused message stays where it was");
         Err(match refused {
@@ -139,10 +143,20 @@ impl<T, P: WaitSide, C: WaitSide> Channel<T, P, C> {
     #[inline]
     pub(super) unsafe fn try_recv(&self) -> Result<T, TryRecvError> {
         // SAFETY: our own contract.
-        unsafe { self.pop() }.map_err(|nothing| match nothing {
-            Nothing::Empty(_) => TryRecvError::Empty,
-            Nothing::Closed => TryRecvError::Closed,
-        })
+        self.try_pop(|| unsafe { self.pop() })
+    }
+
+    /// What `pop` gives, once nothing that was sent before can have been missed.
+    #[inline]
+    fn try_pop<R>(&self, mut pop: impl FnMut() -> Result<R, Nothing>) -> Result<R, TryRecvError> {
+        loop {
+            match pop() {
+                Ok(result) => return Ok(result),
+                Err(Nothing::Empty(seen)) if !self.ring.confirm_empty(seen) => {}
+                Err(Nothing::Empty(_)) => return Err(TryRecvError::Empty),
+                Err(Nothing::Closed) => return Err(TryRecvError::Closed),
+            }
+        }
     }
 
     /// Ready when the message is out of `source`, or, with it still there, when it cannot be
@@ -201,13 +215,28 @@ impl<T, P: WaitSide, C: WaitSide> Channel<T, P, C> {
         ticket: &mut RecvTicket<C>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<T>> {
+        // SAFETY: our own contract.
+        unsafe { self.poll_pop(ticket, cx, || self.pop()) }
+    }
+
+    /// Ready with what `pop` gives, or with `None` when nothing will come.
+    ///
+    /// # Safety
+    ///
+    /// The contract above, for the receivers' side.
+    #[inline]
+    unsafe fn poll_pop<R>(
+        &self,
+        ticket: &mut RecvTicket<C>,
+        cx: &mut Context<'_>,
+        mut pop: impl FnMut() -> Result<R, Nothing>,
+    ) -> Poll<Option<R>> {
         ready!(budget::poll_proceed(cx));
         let (waiters, bit) = (&self.waiting_receivers, self.ring.consumers_bit());
         // SAFETY: our own contract.
         unsafe { waiters.take_wake(ticket) };
         loop {
-            // SAFETY: our own contract.
-            let result = match unsafe { self.pop() } {
+            let result = match pop() {
                 Err(Nothing::Empty(seen)) => {
                     // SAFETY: our own contract.
                     let waits = unsafe {
@@ -234,6 +263,182 @@ impl<T, P: WaitSide, C: WaitSide> Channel<T, P, C> {
         }
     }
 
+    /// Gets permits for at least one message and at most `want`; says how many.
+    ///
+    /// # Safety
+    ///
+    /// The contract above, for the senders' side.
+    pub(super) unsafe fn try_reserve(&self, want: usize) -> Result<usize, Refused> {
+        // SAFETY: our own contract.
+        unsafe { self.ring.promise(want) }
+    }
+
+    /// Ready with permits, at least one and at most `want`, or with 0 if the channel is closed.
+    ///
+    /// # Safety
+    ///
+    /// The contract above, for the senders' side.
+    pub(super) unsafe fn poll_reserve(
+        &self,
+        ticket: &mut SendTicket<P>,
+        want: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<usize> {
+        ready!(budget::poll_proceed(cx));
+        let (waiters, bit) = (&self.waiting_senders, self.ring.producers_bit());
+        // SAFETY: our own contract.
+        unsafe { waiters.take_wake(ticket) };
+        loop {
+            // SAFETY: our own contract.
+            let count = match unsafe { self.try_reserve(want) } {
+                Ok(count) => count,
+                Err(Refused::Closed) => 0,
+                Err(Refused::Full(seen)) => {
+                    // SAFETY: our own contract.
+                    let waits = unsafe {
+                        waiters.wait(
+                            ticket,
+                            bit,
+                            cx.waker(),
+                            || self.ring.arm_not_full(seen),
+                            || self.ring.still_full(seen),
+                        )
+                    };
+                    if waits {
+                        return Poll::Pending;
+                    }
+                    continue;
+                }
+            };
+            // SAFETY: our own contract.
+            unsafe { waiters.finish(ticket, bit) };
+            budget::spend();
+            return Poll::Ready(count);
+        }
+    }
+
+    /// Sends with a permit, also when the channel has been closed since.
+    ///
+    /// # Safety
+    ///
+    /// The contract above, for the senders' side. The caller has a permit, and spends it.
+    pub(super) unsafe fn send_reserved(&self, message: T) {
+        // SAFETY: our own contract.
+        let kept = unsafe { self.ring.push_promised(message) };
+        // SAFETY: it was published just now.
+        unsafe { self.kept(&kept, 1) };
+    }
+
+    /// Sends what is in `stash` with as many permits.
+    ///
+    /// # Safety
+    ///
+    /// As `send_reserved`, for each.
+    pub(super) unsafe fn send_stash(&self, stash: &mut Stash<T>) {
+        let count = stash.len();
+        if count > 0 {
+            // SAFETY: our own contract.
+            let kept = unsafe { self.ring.push_promised_all(stash) };
+            // SAFETY: it was published just now.
+            unsafe { self.kept(&kept, count) };
+        }
+    }
+
+    /// Gives permits back.
+    ///
+    /// # Safety
+    ///
+    /// As `send_reserved`, for each.
+    pub(super) unsafe fn unreserve(&self, count: usize) {
+        if count == 0 {
+            return;
+        }
+        // SAFETY: our own contract.
+        let kept = unsafe { self.ring.break_promises(count) };
+        // SAFETY: it was published just now.
+        unsafe { self.kept(&kept, 0) };
+        if P::SHARED {
+            // Somebody may wait for the room. On a Single side that could only be us.
+            // SAFETY: the side is Multi.
+            unsafe { self.waiting_senders.notify_many(count, self.ring.producers_bit()) };
+        }
+    }
+
+    /// Wakes a receiver for each of `count` messages, or all at the end.
+    ///
+    /// # Safety
+    ///
+    /// This thread has just published it.
+    unsafe fn kept(&self, kept: &Kept, count: usize) {
+        if kept.waits.0 {
+            // SAFETY: the publishing has cleared the bit, if the receivers' side is Single.
+            unsafe { self.waiting_receivers.notify_many(count.max(1), self.ring.consumers_bit()) };
+        }
+        if kept.finished {
+            self.wake_receivers();
+        }
+    }
+
+    /// Receives up to `max` messages, which is not 0, into `out`, which has room for one at least.
+    ///
+    /// # Safety
+    ///
+    /// The contract above, for the receivers' side.
+    unsafe fn pop_many(&self, out: &mut Vec<T>, max: usize) -> Result<usize, Nothing> {
+        // SAFETY: our own contract.
+        let (count, waits) = unsafe { self.ring.pop_many(out, max) }?;
+        if waits.0 {
+            // SAFETY: this pop has cleared the bit, if the senders' side is Single.
+            unsafe { self.waiting_senders.notify_many(count, self.ring.producers_bit()) };
+        }
+        Ok(count)
+    }
+
+    /// Makes room in `out` for what a call of `pop_many` may bring; `max` is not 0.
+    fn make_room(&self, out: &mut Vec<T>, max: usize) {
+        // More may have come by then, and will be taken by the next call.
+        out.reserve(self.ring.len().clamp(1, max));
+    }
+
+    /// Receives what is there, up to `max` messages, into `out`.
+    ///
+    /// # Safety
+    ///
+    /// The contract above, for the receivers' side.
+    pub(super) unsafe fn try_recv_many(
+        &self,
+        out: &mut Vec<T>,
+        max: usize,
+    ) -> Result<usize, TryRecvError> {
+        if max == 0 {
+            return Ok(0);
+        }
+        self.make_room(out, max);
+        // SAFETY: our own contract.
+        self.try_pop(|| unsafe { self.pop_many(out, max) })
+    }
+
+    /// Ready when at least one message is in `out`, or with 0 when none will come.
+    ///
+    /// # Safety
+    ///
+    /// The contract above, for the receivers' side.
+    pub(super) unsafe fn poll_recv_many(
+        &self,
+        ticket: &mut RecvTicket<C>,
+        out: &mut Vec<T>,
+        max: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<usize> {
+        if max == 0 {
+            return Poll::Ready(0);
+        }
+        self.make_room(out, max);
+        // SAFETY: our own contract.
+        let received = unsafe { self.poll_pop(ticket, cx, || self.pop_many(out, max)) };
+        received.map(Option::unwrap_or_default)
+    }
+
     /// A send was dropped before it was ready.
     ///
     /// # Safety
@@ -258,12 +463,33 @@ impl<T, P: WaitSide, C: WaitSide> Channel<T, P, C> {
     pub(super) fn close(&self) -> bool {
         let Some(waits) = self.ring.close() else { return false };
         // A waker may panic: the senders are woken all the same.
-        let _senders = WakeSenders(self);
+        let _senders = OnDrop(|| self.wake_senders());
         if C::SHARED || waits.0 {
             // SAFETY: the close has cleared the bit, if the receivers' side is Single.
-            unsafe { self.waiting_receivers.notify_all(self.ring.consumers_bit()) };
+            unsafe { self.waiting_receivers.notify_many(usize::MAX, self.ring.consumers_bit()) };
         }
         true
+    }
+
+    /// Wakes all senders of a channel that is closed.
+    fn wake_senders(&self) {
+        let bit = self.ring.producers_bit();
+        // A single sender's bit is the right to touch its waker. The clearing comes in any case,
+        // so that a sender which arms later sees the ring closed (see `SideWord::disarm`).
+        if P::SHARED || bit.disarm() {
+            // SAFETY: the bit was cleared above, if the senders' side is Single.
+            unsafe { self.waiting_senders.notify_many(usize::MAX, bit) };
+        }
+    }
+
+    /// Wakes all receivers, so that they see that the end has come.
+    #[cold]
+    fn wake_receivers(&self) {
+        let bit = self.ring.consumers_bit();
+        if C::SHARED || bit.disarm() {
+            // SAFETY: the bit was cleared above, if the receivers' side is Single.
+            unsafe { self.waiting_receivers.notify_many(usize::MAX, bit) };
+        }
     }
 
     pub(super) fn add_sender(&self) {
@@ -280,9 +506,12 @@ impl<T, P: WaitSide, C: WaitSide> Channel<T, P, C> {
     pub(super) unsafe fn drop_sender(&self) {
         // Ordering: Release, so that the last to go has seen the sends of all; Acquire for it.
         if self.senders.fetch_sub(1, AcqRel) == 1 {
+            // Also when a waker panics in the closing.
+            let _release = OnDrop(|| {
+                // SAFETY: no sender is left, so no send can be under way.
+                unsafe { self.waiting_senders.release(self.ring.producers_bit()) };
+            });
             self.close();
-            // SAFETY: no sender is left, so no send can be under way.
-            unsafe { self.waiting_senders.release(self.ring.producers_bit()) };
         }
     }
 
@@ -292,29 +521,28 @@ impl<T, P: WaitSide, C: WaitSide> Channel<T, P, C> {
     pub(super) unsafe fn drop_receiver(&self) {
         // Ordering: as in `drop_sender`.
         if self.receivers.fetch_sub(1, AcqRel) == 1 {
+            // Also when a waker panics in the closing; from the last to the first.
+            let _clear = OnDrop(|| {
+                // Nobody will receive what is left, and a sender may live long: drop it now.
+                // SAFETY: no receiver is left. A sender that came to wait only now is woken: who
+                // moves an index owes that, also after the end.
+                unsafe { self.ring.clear(|waits| self.popped(waits)) };
+            });
+            let _release = OnDrop(|| {
+                // SAFETY: no receiver is left, so no receive can be under way.
+                unsafe { self.waiting_receivers.release(self.ring.consumers_bit()) };
+            });
             self.close();
-            // SAFETY: no receiver is left, so no receive can be under way.
-            unsafe { self.waiting_receivers.release(self.ring.consumers_bit()) };
-            // Nobody will receive what is left, and a sender may live long: drop it now.
-            // SAFETY: no receiver is left. A sender that came to wait only now is woken: who
-            // moves an index owes that, also after the end.
-            unsafe { self.ring.clear(|waits| self.popped(waits)) };
         }
     }
 }
 
-/// Wakes all senders when dropped.
-struct WakeSenders<'a, T, P: WaitSide, C: WaitSide>(&'a Channel<T, P, C>);
+/// Calls the function when dropped.
+struct OnDrop<F: FnMut()>(F);
 
-impl<T, P: WaitSide, C: WaitSide> Drop for WakeSenders<'_, T, P, C> {
+impl<F: FnMut()> Drop for OnDrop<F> {
     fn drop(&mut self) {
-        let bit = self.0.ring.producers_bit();
-        // A single sender's bit is the right to touch its waker. The clearing comes in any case,
-        // so that a sender which arms later sees the ring closed (see `SideWord::disarm`).
-        if P::SHARED || bit.disarm() {
-            // SAFETY: the bit was cleared above, if the senders' side is Single.
-            unsafe { self.0.waiting_senders.notify_all(bit) };
-        }
+        (self.0)();
     }
 }
 

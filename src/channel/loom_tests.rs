@@ -183,6 +183,104 @@ fn close_wakes_who_waits() {
     });
 }
 
+/// What was reserved before the close is received, whoever closes and whenever.
+fn permit_against_close<K: Kind>(
+    reserve: impl Fn(Sender<usize, K>) + Clone + Send + Sync + 'static,
+    recv: impl Fn(&mut Receiver<usize, K>) -> Option<usize> + Clone + Send + Sync + 'static,
+) {
+    let seen = StdArc::new([const { StdAtomicUsize::new(0) }; 2]);
+    let counts = StdArc::clone(&seen);
+    loom::model(move || {
+        let (tx, mut rx) = channel::<K>(1);
+        let closer = rx.shared();
+        let sender = {
+            let reserve = reserve.clone();
+            thread::spawn(move || reserve(tx))
+        };
+        let other = thread::spawn(move || _ = closer.close());
+        let got = recv(&mut rx);
+        if got.is_some() {
+            assert_eq!(recv(&mut rx), None, "None is final");
+        }
+        counts[usize::from(got.is_some())].fetch_add(1, SeqCst);
+        sender.join().unwrap();
+        other.join().unwrap();
+        assert!(rx.is_empty(), "a message after the end");
+    });
+    assert!(seen.iter().all(|count| count.load(SeqCst) > 0), "both ends happen: {seen:?}");
+}
+
+#[test]
+fn permit_against_close_mpsc() {
+    permit_against_close::<Mpsc>(
+        |tx| _ = tx.try_reserve().map(|permit| permit.send(1)),
+        |rx| block_on(rx.recv()),
+    );
+}
+
+#[test]
+fn permit_against_close_spsc() {
+    permit_against_close::<Spsc>(
+        |mut tx| _ = tx.try_reserve().map(|permit| permit.send(1)),
+        |rx| block_on(rx.recv()),
+    );
+}
+
+/// A permit that is given back after the close tells the receiver of the end.
+#[test]
+fn unused_permit_ends_the_wait() {
+    loom::model(|| {
+        let (tx, mut rx) = channel::<Mpsc>(1);
+        let theirs = tx.clone();
+        let permit = thread::spawn(move || drop(theirs.try_reserve()));
+        tx.close();
+        assert_eq!(block_on(rx.recv()), None);
+        permit.join().unwrap();
+    });
+    loom::model(|| {
+        let (mut tx, rx) = channel::<Spmc>(1);
+        let closer = rx.clone();
+        let permit = thread::spawn(move || {
+            drop(tx.try_reserve());
+            tx
+        });
+        let close = thread::spawn(move || _ = closer.close());
+        assert_eq!(block_on(rx.recv()), None);
+        drop(permit.join().unwrap());
+        close.join().unwrap();
+    });
+}
+
+/// Room that a permit gives back goes to a sender that waits for it.
+#[test]
+fn unused_permit_makes_room() {
+    loom::model(|| {
+        let (tx, rx) = channel::<Mpmc>(1);
+        let theirs = tx.clone();
+        let permit = thread::spawn(move || drop(theirs.try_reserve()));
+        block_on(tx.send(1)).unwrap();
+        assert_eq!(rx.try_recv(), Ok(1));
+        permit.join().unwrap();
+    });
+}
+
+/// Two threads that each send to the other, and then look: one finds something.
+#[test]
+fn a_send_is_seen_by_who_looks_later() {
+    loom::model(|| {
+        let (to_us, mut ours) = channel::<Mpsc>(1);
+        let (to_them, mut theirs) = channel::<Mpsc>(1);
+        let other = thread::spawn(move || {
+            to_us.try_send(1).unwrap();
+            (theirs.try_recv().is_ok(), theirs, to_us)
+        });
+        to_them.try_send(1).unwrap();
+        let we_found = ours.try_recv().is_ok();
+        let (they_found, ..) = other.join().unwrap();
+        assert!(we_found | they_found, "both found nothing");
+    });
+}
+
 /// A poll with another waker, while the message arrives: whoever polled last is woken.
 #[test]
 fn changed_waker() {

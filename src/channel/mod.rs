@@ -52,16 +52,20 @@
 //! });
 //! ```
 
+mod batch;
 mod core;
 mod error;
 mod future;
 mod kind;
+mod permit;
 mod receiver;
 mod sender;
 
+pub use self::batch::{Iter, RecvManyFuture, SendManyFuture, TryIter};
 pub use self::error::{SendError, TryRecvError, TrySendError};
 pub use self::future::{RecvFuture, SendFuture};
 pub use self::kind::{Closed, Closing, Kind, Mpmc, Mpsc, Open, Spmc, Spsc, State, Topology};
+pub use self::permit::{OwnedPermit, Permit, ReserveFuture, ReserveOwnedFuture};
 pub use self::receiver::Receiver;
 pub use self::sender::Sender;
 

@@ -48,7 +48,13 @@ impl<T, K: Kind, S> Receiver<T, K, S> {
         Self { handle, state: PhantomData }
     }
 
-    fn channel(&self) -> &Channel<T, K::Tx, K::Rx> {
+    /// What the handles share, for a model that closes it from one more thread.
+    #[cfg(all(test, annulus_loom))]
+    pub(super) fn shared(&self) -> Arc<Channel<T, K::Tx, K::Rx>> {
+        Arc::clone(&self.handle.0)
+    }
+
+    pub(super) fn channel(&self) -> &Channel<T, K::Tx, K::Rx> {
         &self.handle.0
     }
 

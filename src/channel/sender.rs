@@ -17,7 +17,7 @@ use crate::wait::{WaitSide, thread};
 /// `&mut self`. When the last one is dropped the channel closes: receivers get what is in it,
 /// and then `None`.
 pub struct Sender<T, K: Kind = Mpmc> {
-    channel: Arc<Channel<T, K::Tx, K::Rx>>,
+    pub(super) channel: Arc<Channel<T, K::Tx, K::Rx>>,
 }
 
 impl<T, K: Kind> Sender<T, K> {

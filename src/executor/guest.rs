@@ -85,6 +85,7 @@ pub(crate) fn block_on<F: Future>(shared: &Arc<Shared>, future: F) -> F::Output 
     let mut future = pin!(future);
     loop {
         if root.take_wake() {
+            guest.begin();
             budget::refill();
             if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
                 return output;
@@ -144,8 +145,9 @@ impl<'a> Guest<'a> {
         let mut guest = Self { shared, context, present, worker: None };
         if present && !guest.sit_on_a_free_seat() {
             *shared.guest.guest.lock() = Some(thread::current());
-            desk.store(WAITS, SeqCst);
+            // The signal first: who grants clears it once, and it must be there by then.
             shared.signals.fetch_or(GUEST_WAITS, SeqCst);
+            desk.store(WAITS, SeqCst);
             // Ordering: pairs with the fence in `Idle::park`: a worker that has gone to sleep
             // without seeing the signal is seen asleep here.
             fence(SeqCst);
@@ -178,6 +180,13 @@ impl<'a> Guest<'a> {
             WAITS => drop(self.shared.signals.fetch_and(!GUEST_WAITS, Relaxed)),
             state if state >= GRANTED => self.give_back(state - GRANTED),
             _ => {}
+        }
+    }
+
+    /// Looks no more after others: the root is about to be polled, for who knows how long.
+    fn begin(&mut self) {
+        if let Some(worker) = &mut self.worker {
+            worker.begin();
         }
     }
 

@@ -120,9 +120,9 @@ impl Idle {
         fence(SeqCst);
     }
 
-    /// Whether some seat other than those that sleep is at work.
-    pub(super) fn anyone_busy(&self) -> bool {
-        self.parked.load(Relaxed) != Self::all(self.seats)
+    /// Whether a seat other than `this` is awake.
+    pub(super) fn others_busy(&self, this: usize) -> bool {
+        self.parked.load(Relaxed) | (1 << this) != Self::all(self.seats)
     }
 
     /// Asks to look for work elsewhere. At most half of the seats that are awake do.
@@ -152,7 +152,11 @@ impl Idle {
     }
 
     pub(super) fn resign_sentinel(&self) {
-        self.sentinel.store(false, Relaxed);
+        // Ordering: Acquire pairs with the Release of who found the part taken, so that we see
+        // him asleep; Release pairs with the Acquire of who takes it next. The fence keeps what
+        // is looked at next from being older.
+        self.sentinel.swap(false, AcqRel);
+        fence(SeqCst);
     }
 
     /// Whether a sleeper would be worth waking as a sentinel.

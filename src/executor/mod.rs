@@ -46,7 +46,7 @@ use self::seat::Seat;
 use crate::primitive::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use crate::primitive::atomic::{AtomicUsize, fence};
 use crate::task::{self, JoinHandle, List, Runnable, Schedule};
-use crate::util::CachePadded;
+use crate::util::{CachePadded, budget};
 
 /// Workers are to leave.
 const SHUTDOWN: usize = 1;
@@ -226,6 +226,8 @@ impl Shared {
                 })
             };
             while let Some(task) = queued().or_else(|| self.injector.pop()) {
+                // A drop may wait for messages; with nothing left it would do so for ever.
+                budget::refill();
                 if let Some(again) = task.run() {
                     // SAFETY: this thread sits there.
                     unsafe { self.push_here(seat, again) };

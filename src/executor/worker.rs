@@ -128,15 +128,21 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Runs one task.
+    /// Looks no more after others: about to run something, for who knows how long.
     #[inline]
-    pub(super) fn run(&mut self, task: Runnable) {
+    pub(super) fn begin(&mut self) {
         if self.searching {
             self.stop_searching();
         }
         if self.sentinel {
             self.resign_sentinel();
         }
+    }
+
+    /// Runs one task.
+    #[inline]
+    pub(super) fn run(&mut self, task: Runnable) {
+        self.begin();
         budget::refill();
         let again = task.run();
         self.clock.operations += budget::spent();
@@ -256,8 +262,11 @@ impl<'a> Worker<'a> {
     #[cold]
     fn stop_searching(&mut self) {
         self.searching = false;
-        if self.shared.idle.stop_searching() && self.shared.has_work() {
-            self.shared.wake(self.shared.idle.notify_soon());
+        if self.shared.idle.stop_searching() {
+            if self.shared.has_work() {
+                self.shared.wake(self.shared.idle.notify_soon());
+            }
+            self.name_sentinel();
         }
     }
 
@@ -266,6 +275,16 @@ impl<'a> Worker<'a> {
         self.sentinel = false;
         self.nap = NAP;
         self.shared.idle.resign_sentinel();
+        self.name_sentinel();
+    }
+
+    /// Who filled a slot elsewhere may have relied on us to look after it. Now somebody else
+    /// has to: whoever is woken looks round, and ends as the sentinel if there is nothing to do.
+    fn name_sentinel(&self) {
+        let idle = &self.shared.idle;
+        if idle.lacks_sentinel() && idle.others_busy(self.index) {
+            self.shared.wake(idle.notify_soon());
+        }
     }
 
     /// Sleeps until there may be work for this seat, or `called` says so (whoever makes it say
@@ -309,11 +328,15 @@ impl<'a> Worker<'a> {
         if awake {
             return None;
         }
-        if !idle.anyone_busy() {
-            if self.sentinel {
-                self.resign_sentinel();
+        if !idle.others_busy(self.index) {
+            if !self.sentinel {
+                return None;
             }
-            return None;
+            self.resign_sentinel();
+            // Somebody who was woken meanwhile may have seen us on duty.
+            if !idle.others_busy(self.index) {
+                return None;
+            }
         }
         if !self.sentinel && !idle.become_sentinel() {
             return None;

@@ -26,6 +26,8 @@
 //! Why no stamp in each slot (Vyukov's queue): the slots would grow by a word each, a claimed
 //! slot that is not yet written would stop the consumers, and `len` would count it.
 
+mod batch;
+mod credit;
 mod side;
 mod word;
 
@@ -33,9 +35,12 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 
+pub(crate) use self::batch::Stash;
+pub(crate) use self::credit::Kept;
 pub use self::side::{Multi, Side, Single};
 use self::word::MAX_SLOTS;
 pub(crate) use self::word::{SideWord, Waits};
+use crate::primitive::atomic::Ordering::{Acquire, Relaxed};
 use crate::primitive::{UnsafeCell, empty_slots};
 use crate::util::CachePadded;
 
@@ -91,6 +96,7 @@ pub(crate) enum Refused {
 pub(crate) struct FullAt {
     head: usize,
     tail: usize,
+    promised: usize,
 }
 
 /// Why nothing was popped.
@@ -175,14 +181,16 @@ impl<T, P: Side, C: Side> RingBuffer<T, P, C> {
     }
 
     /// The number of items in the ring, within `0..=capacity()` at every instant.
+    ///
+    /// While others push and pop it is an estimate: it may be off by what they moved meanwhile.
     pub fn len(&self) -> usize {
         loop {
             let tail = self.tail.look().index;
             let head = self.head.look().index;
-            // The two were true at one instant if the tail is still there; else someone has
-            // popped meanwhile, and we look again.
+            // If the tail has moved meanwhile the two do not belong together. (It may have gone
+            // once round; then the answer is off by what moved.)
             if self.tail.look().index == tail {
-                return if head >= tail { head - tail } else { head + self.slots.len() - tail };
+                return self.distance(tail, head);
             }
         }
     }
@@ -239,20 +247,22 @@ impl<T, P: Side, C: Side> RingBuffer<T, P, C> {
     #[inline]
     pub(crate) unsafe fn push_from(&self, source: &mut Option<T>) -> Result<Waits, Refused> {
         // SAFETY: claims of a Single side do not overlap, by our own contract.
-        let Ok(claim) = (unsafe { self.head.claim::<P>() }) else { return Err(Refused::Closed) };
+        let Ok(claim) = (unsafe { self.head.claim::<P>(false) }) else {
+            return Err(Refused::Closed);
+        };
         let head = claim.index;
         let next = self.next(head);
         // SAFETY: we hold the claim.
-        if unsafe { self.head.peer_index(next, &self.tail) }.index == next {
+        if let Err(full) = unsafe { self.has_room(&claim, next) } {
             self.head.abandon::<P>(claim);
-            return Err(Refused::Full(FullAt { head, tail: next }));
+            return Err(Refused::Full(full));
         }
         let item = source.take().expect("push_from needs an item");
         // SAFETY: slot `head` is free: `next != tail`, and the Acquire in `look` made the
         // consumer's last read of it happen before. The claim keeps other producers out, and no
         // consumer reads the slot before `publish`.
         self.slots[head].with_mut(|slot| unsafe { (*slot).write(item) });
-        match self.head.publish::<P, C>(claim, next) {
+        match self.head.publish::<P, C>(claim, next, false) {
             Ok(waits) => Ok(waits),
             Err(word::Closed) => {
                 // SAFETY: the slot was filled above, and the index has not moved past it, so
@@ -260,6 +270,31 @@ impl<T, P: Side, C: Side> RingBuffer<T, P, C> {
                 *source = Some(self.slots[head].with(|slot| unsafe { (*slot).assume_init_read() }));
                 Err(Refused::Closed)
             }
+        }
+    }
+
+    /// Whether a slot is free that is promised to nobody; `next` is the index after the claim's.
+    ///
+    /// # Safety
+    ///
+    /// The claim is of the producers' side.
+    #[inline]
+    unsafe fn has_room(&self, claim: &word::Claim, next: usize) -> Result<(), FullAt> {
+        // Ordering: Relaxed; it is written under a claim, and we hold one.
+        let promised = self.head.promised.load(Relaxed);
+        if promised == 0 {
+            // SAFETY: we hold the claim.
+            let tail = unsafe { self.head.peer_index(next, &self.tail) }.index;
+            return if tail == next {
+                Err(FullAt { head: claim.index, tail, promised })
+            } else {
+                Ok(())
+            };
+        }
+        // SAFETY: we hold the claim.
+        match unsafe { self.room(claim, 1) } {
+            (0, full) => Err(full),
+            _ => Ok(()),
         }
     }
 
@@ -271,7 +306,7 @@ impl<T, P: Side, C: Side> RingBuffer<T, P, C> {
     #[inline]
     pub(crate) unsafe fn pop_once(&self) -> Result<(T, Waits), Nothing> {
         // SAFETY: claims of a Single side do not overlap, by our own contract.
-        let Ok(claim) = (unsafe { self.tail.claim::<C>() }) else {
+        let Ok(claim) = (unsafe { self.tail.claim::<C>(false) }) else {
             unreachable!("the consumers' word is never closed")
         };
         let tail = claim.index;
@@ -279,8 +314,7 @@ impl<T, P: Side, C: Side> RingBuffer<T, P, C> {
         let head = unsafe { self.tail.peer_index(tail, &self.head) };
         if head.index == tail {
             self.tail.abandon::<C>(claim);
-            // The index and CLOSED came from one load, and a closed word is frozen: final.
-            return Err(if head.closed {
+            return Err(if head.closed && self.is_final(tail) {
                 Nothing::Closed
             } else {
                 Nothing::Empty(EmptyAt { index: tail })
@@ -290,7 +324,7 @@ impl<T, P: Side, C: Side> RingBuffer<T, P, C> {
         // producer's write of it happen before. The claim keeps other consumers out, and no
         // producer writes the slot before `publish`.
         let item = self.slots[tail].with(|slot| unsafe { (*slot).assume_init_read() });
-        match self.tail.publish::<C, P>(claim, self.next(tail)) {
+        match self.tail.publish::<C, P>(claim, self.next(tail), false) {
             Ok(waits) => Ok((item, waits)),
             Err(word::Closed) => unreachable!("the consumers' word is never closed"),
         }
@@ -303,14 +337,33 @@ impl<T, P: Side, C: Side> RingBuffer<T, P, C> {
         self.head.arm(seen.index)
     }
 
-    /// After `arm_not_empty`: whether the ring was still empty then.
+    /// After `arm_not_empty`: whether the ring was still empty then, and something may come.
     ///
     /// With other consumers about, it may have gone once round since it was seen empty, so that
     /// `head` is the same again and yet items are here. Then the tail has moved, and the Acquire
     /// in `arm` makes us see that it has.
     #[inline]
     pub(crate) fn still_empty(&self, seen: EmptyAt) -> bool {
-        !C::SHARED || self.tail.look().index == seen.index
+        (!C::SHARED || self.tail.look().index == seen.index)
+            && !(self.head.look().closed && self.is_final(seen.index))
+    }
+
+    /// For a ring that was seen closed, and empty at `index`: whether it will stay so.
+    fn is_final(&self, index: usize) -> bool {
+        // Ordering: Acquire pairs with the Release of who keeps or breaks the last promise. He
+        // has the word LOCKED then, and our look after this is not older than that.
+        if self.head.promised.load(Acquire) != 0 {
+            return false;
+        }
+        let head = self.head.look();
+        head.index == index && !head.locked
+    }
+
+    /// Whether nothing will come out any more.
+    pub(crate) fn is_finished(&self) -> bool {
+        // Closed first: once it is, the ring fills no more but with what was promised.
+        let head = self.head.look();
+        head.closed && self.tail.look().index == head.index && self.is_final(head.index)
     }
 
     /// For a producer that saw the ring full: asks that the next pop report it. False, and
@@ -327,7 +380,20 @@ impl<T, P: Side, C: Side> RingBuffer<T, P, C> {
     #[inline]
     pub(crate) fn still_full(&self, seen: FullAt) -> bool {
         let head = self.head.look();
-        head.index == seen.head && !head.closed
+        // Ordering: Relaxed; who breaks a promise takes the lock of the waiters, under which
+        // this is asked, before he asks whom to wake.
+        let promised = self.head.promised.load(Relaxed);
+        head.index == seen.head && !head.closed && promised == seen.promised
+    }
+
+    /// Whether the ring is empty not only for this thread: see [`SideWord::confirm`].
+    pub(crate) fn confirm_empty(&self, seen: EmptyAt) -> bool {
+        self.head.confirm(seen.index) && self.still_empty(seen)
+    }
+
+    /// Whether the ring is full not only for this thread: see [`SideWord::confirm`].
+    pub(crate) fn confirm_full(&self, seen: FullAt) -> bool {
+        self.tail.confirm(seen.tail) && self.still_full(seen)
     }
 
     /// Closes the ring for producers: what is in it can still be popped. `None` if it was closed
@@ -409,10 +475,13 @@ impl<T, P: Side> RingBuffer<T, P, Multi> {
 #[inline]
 unsafe fn push_item<T, P: Side, C: Side>(ring: &RingBuffer<T, P, C>, item: T) -> Result<(), T> {
     let mut item = Some(item);
-    // SAFETY: the caller's contract. Nobody waits on a bare ring, so there is nobody to wake.
-    match unsafe { ring.push_from(&mut item) } {
-        Ok(_) => Ok(()),
-        Err(_) => Err(item.expect("a refused item stays where it was")),
+    loop {
+        // SAFETY: the caller's contract. Nobody waits on a bare ring, so there is nobody to wake.
+        match unsafe { ring.push_from(&mut item) } {
+            Ok(_) => return Ok(()),
+            Err(Refused::Full(seen)) if !ring.confirm_full(seen) => {}
+            Err(_) => return Err(item.expect("a refused item stays where it was")),
+        }
     }
 }
 
@@ -421,8 +490,14 @@ unsafe fn push_item<T, P: Side, C: Side>(ring: &RingBuffer<T, P, C>, item: T) ->
 /// As [`RingBuffer::pop_once`].
 #[inline]
 unsafe fn pop_item<T, P: Side, C: Side>(ring: &RingBuffer<T, P, C>) -> Option<T> {
-    // SAFETY: the caller's contract. Nobody waits on a bare ring, so there is nobody to wake.
-    unsafe { ring.pop_once() }.ok().map(|(item, _)| item)
+    loop {
+        // SAFETY: the caller's contract. Nobody waits on a bare ring, so there is nobody to wake.
+        match unsafe { ring.pop_once() } {
+            Ok((item, _)) => return Some(item),
+            Err(Nothing::Empty(seen)) if !ring.confirm_empty(seen) => {}
+            Err(_) => return None,
+        }
+    }
 }
 
 impl<T, P: Side, C: Side> Drop for RingBuffer<T, P, C> {

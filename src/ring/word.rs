@@ -9,7 +9,7 @@
 //!
 //! | bit    | set by                                   | cleared by                           |
 //! |--------|------------------------------------------|--------------------------------------|
-//! | LOCKED | `claim` on a Multi side                  | the same claim's `publish`/`abandon` |
+//! | LOCKED | `claim` on a Multi side, and for promises| the same claim's `publish`/`abandon` |
 //! | WAITS  | `arm`, by a waiter of the **other** side | `publish` if that side is Single     |
 //! |        |                                          | (who clears it owes the wake), else  |
 //! |        |                                          | `disarm` under the waiters' lock     |
@@ -20,14 +20,16 @@
 //! 1. While LOCKED is set, nobody but its holder writes the word; `arm`, `disarm` and `close`
 //!    wait for the few nanoseconds. So on a Multi side the claim is the only locked instruction:
 //!    what the holder saw then is still true when it publishes, by a plain store.
-//! 2. The index changes only in `publish`, one step at a time, and never once CLOSED is set:
-//!    a closed word is frozen. So "closed, and the indices are equal" is final.
+//! 2. The index changes only in `publish`. Once CLOSED is set it changes for promised slots only
+//!    (`credit.rs`): with no promise left a closed word is frozen. So "closed, nothing promised,
+//!    and the indices are equal" is final.
 //! 3. All that the two sides tell each other goes through this one word, whose changes every
 //!    thread sees in the same order. A waiter either sets WAITS before the index moves, and
 //!    then the `publish` that moves it sees the bit, or its `arm` fails because the index has
 //!    moved. No fence and no `SeqCst` is needed for "nobody sleeps through a message".
 //! 4. Between `claim` and `publish`/`abandon` the caller alone is at this side: by LOCKED on a
-//!    Multi side, by the contract of `claim` on a Single one. `peer` is touched only then.
+//!    Multi side, by the contract of `claim` on a Single one. `peer` is touched only then, and
+//!    `promised` written only then.
 //!
 //! A Single side has no lock, and publishes by compare-exchange. Not by a swap, which would wipe
 //! a CLOSED that arrived meanwhile, nor by an add, which could not clear WAITS in the same
@@ -52,16 +54,25 @@ pub(super) const MAX_SLOTS: usize = usize::MAX >> INDEX;
 pub struct SideWord {
     /// See the picture above.
     word: AtomicUsize,
-    /// What `peer_index` last saw in the other side's word; written under a claim only.
+    /// What `peer_index` last saw in the other side's word; touched under a claim only.
     peer: UnsafeCell<usize>,
+    /// Free slots that are promised to somebody (`credit.rs`); written under a claim only.
+    pub(super) promised: AtomicUsize,
 }
 
 /// The right to move the index of one side, until `publish` or `abandon`.
 #[must_use]
 pub(super) struct Claim {
     pub(super) index: usize,
-    /// The word as the claim found it: unlocked, and open.
+    /// The word as the claim found it, unlocked.
     word: usize,
+}
+
+impl Claim {
+    /// Whether the word was closed when it was claimed.
+    pub(super) fn is_closed(&self) -> bool {
+        self.word & CLOSED != 0
+    }
 }
 
 /// Whether someone at the other side waited for the step just published.
@@ -78,11 +89,23 @@ pub(crate) struct Closed;
 pub(super) struct Look {
     pub(super) index: usize,
     pub(super) closed: bool,
+    /// Somebody is about to publish, or has just found that he cannot.
+    pub(super) locked: bool,
+}
+
+impl Look {
+    fn of(word: usize) -> Self {
+        Self { index: word >> INDEX, closed: word & CLOSED != 0, locked: word & LOCKED != 0 }
+    }
 }
 
 impl SideWord {
     pub(super) fn new(index: usize) -> Self {
-        Self { word: AtomicUsize::new(index << INDEX), peer: UnsafeCell::new(index) }
+        Self {
+            word: AtomicUsize::new(index << INDEX),
+            peer: UnsafeCell::new(index),
+            promised: AtomicUsize::new(0),
+        }
     }
 
     /// Where this side stands.
@@ -91,29 +114,30 @@ impl SideWord {
     /// that it passed (filled by a producer, emptied by a consumer).
     #[inline]
     pub(super) fn look(&self) -> Look {
-        let word = self.word.load(Acquire);
-        Look { index: word >> INDEX, closed: word & CLOSED != 0 }
+        Look::of(self.word.load(Acquire))
     }
 
-    /// Claims this side. `Err` if it is closed.
+    /// Claims this side. `Err` if it is closed, unless `promised`: the caller has been promised
+    /// slots while it was open.
     ///
     /// # Safety
     ///
     /// On a Single side no two claims may overlap.
     #[inline]
-    pub(super) unsafe fn claim<S: Side>(&self) -> Result<Claim, Closed> {
+    pub(super) unsafe fn claim<S: Side>(&self, promised: bool) -> Result<Claim, Closed> {
+        let refuses = if promised { 0 } else { CLOSED };
         // Ordering: Relaxed, because on a Single side only the caller moves the index, and on a
         // Multi side nothing is concluded from this value but what the compare-exchange confirms.
         let mut word = self.word.load(Relaxed);
         if !S::SHARED {
-            if word & CLOSED != 0 {
+            if word & refuses != 0 {
                 return Err(Closed);
             }
             return Ok(Claim { index: word >> INDEX, word });
         }
         let mut backoff = Backoff::new();
         loop {
-            if word & CLOSED != 0 {
+            if word & refuses != 0 {
                 return Err(Closed);
             }
             if word & LOCKED != 0 {
@@ -130,16 +154,18 @@ impl SideWord {
         }
     }
 
-    /// Moves the index to `to` and gives the claim up. `Err` if the word was closed meanwhile:
-    /// then nothing has moved.
+    /// Moves the index to `to` and gives the claim up. `Err` if the word was closed meanwhile,
+    /// and the claim is not `promised`: then nothing has moved.
     #[inline]
     pub(super) fn publish<S: Side, Other: Side>(
         &self,
         claim: Claim,
         to: usize,
+        promised: bool,
     ) -> Result<Waits, Closed> {
+        let refuses = if promised { 0 } else { CLOSED };
         // One waiter: take its bit, and with it the duty to wake. Many: their lock guards it.
-        let kept = if Other::SHARED { WAITS } else { 0 };
+        let kept = if Other::SHARED { WAITS | CLOSED } else { CLOSED };
         let mut word = claim.word;
         if S::SHARED {
             // Ordering: Release pairs with `look` (the slot) and with `claim` (`peer`). The
@@ -148,7 +174,7 @@ impl SideWord {
             return Ok(Waits(word & WAITS != 0));
         }
         loop {
-            if word & CLOSED != 0 {
+            if word & refuses != 0 {
                 return Err(Closed);
             }
             // Ordering: Release pairs with `look` (the slot); Acquire pairs with the Release in
@@ -169,6 +195,17 @@ impl SideWord {
         }
     }
 
+    /// The private copy of the other side's index, however old.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds a claim of this side.
+    #[inline]
+    pub(super) unsafe fn peer_copy(&self) -> usize {
+        // SAFETY: by the contract no one else touches the copy while the claim is held.
+        self.peer.with(|p| unsafe { *p })
+    }
+
     /// The other side's index: the private copy, refreshed from `other` when it equals `limit`.
     ///
     /// # Safety
@@ -176,27 +213,36 @@ impl SideWord {
     /// The caller holds a claim of this side.
     #[inline]
     pub(super) unsafe fn peer_index(&self, limit: usize, other: &SideWord) -> Look {
-        // SAFETY: by the contract no one else touches the copy while the claim is held.
-        let copy = self.peer.with(|p| unsafe { *p });
+        // SAFETY: the contract.
+        let copy = unsafe { self.peer_copy() };
         if copy != limit {
-            return Look { index: copy, closed: false };
+            return Look { index: copy, closed: false, locked: false };
         }
         let look = other.look();
-        // SAFETY: as above.
+        // SAFETY: by the contract no one else touches the copy while the claim is held.
         self.peer.with_mut(|p| unsafe { *p = look.index });
         look
     }
 
-    /// Sets WAITS for a waiter of the other side; false if the index is not `at` any more, or
-    /// the word is closed.
+    /// Sets WAITS for a waiter of the other side; false if the index is not `at` any more.
     #[inline]
     pub(super) fn arm(&self, at: usize) -> bool {
         self.change(|word| match word {
-            _ if word >> INDEX != at || word & CLOSED != 0 => Err(false),
+            _ if word >> INDEX != at => Err(false),
             _ if word & WAITS != 0 => Err(true),
             _ => Ok(word | WAITS),
         })
         .map_or_else(|armed| armed, |_| true)
+    }
+
+    /// Whether the index is still `at`, and will be for all who look from now on: what is
+    /// published later sees what the caller did before.
+    ///
+    /// A publish on a Multi side is a plain store, which may lag behind its thread's next load. A
+    /// load alone could therefore miss it, and two threads that each send to the other and then look
+    /// could both find nothing.
+    pub(super) fn confirm(&self, at: usize) -> bool {
+        self.change(|word| if word >> INDEX == at { Ok(word) } else { Err(()) }).is_ok()
     }
 
     /// Clears WAITS; true if it was set. Who clears it for a single waiter owes it the wake.
@@ -214,10 +260,10 @@ impl SideWord {
         self.word.load(Relaxed) & WAITS != 0
     }
 
-    /// Freezes the word. `None` if it was frozen before.
+    /// Closes the word. `None` if it was closed before.
     pub(super) fn close<Other: Side>(&self) -> Option<Waits> {
-        let frozen = |word| if Other::SHARED { word | CLOSED } else { (word | CLOSED) & !WAITS };
-        self.change(|word| if word & CLOSED == 0 { Ok(frozen(word)) } else { Err(()) })
+        let closed = |word| if Other::SHARED { word | CLOSED } else { (word | CLOSED) & !WAITS };
+        self.change(|word| if word & CLOSED == 0 { Ok(closed(word)) } else { Err(()) })
             .ok()
             .map(|word| Waits(word & WAITS != 0))
     }

@@ -60,6 +60,9 @@ struct Cell<F: Future, S> {
     stage: UnsafeCell<Stage<F>>,
 }
 
+// `repr(C)`: the tag is a field of its own, and not in a niche of a future that may be borrowing,
+// or sharing, that part of itself while we look at the tag.
+#[repr(C)]
 enum Stage<F: Future> {
     Future(F),
     Output(Result<F::Output, JoinError>),

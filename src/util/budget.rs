@@ -22,10 +22,17 @@ thread_local! {
 #[inline]
 pub(crate) fn poll_proceed(cx: &mut Context<'_>) -> Poll<()> {
     if LEFT.get() == 0 {
-        cx.waker().wake_by_ref();
+        refuse(cx);
         return Poll::Pending;
     }
     Poll::Ready(())
+}
+
+#[cold]
+fn refuse(cx: &Context<'_>) {
+    // A foreign `block_on` inside the poll would come back for ever. So the next may pass.
+    LEFT.set(1);
+    cx.waker().wake_by_ref();
 }
 
 /// Spends one operation. Call this only when the operation has completed.

@@ -13,7 +13,7 @@ use std::task::{RawWakerVTable, Waker};
 /// not fit counts as foreign, which is slower but as right.
 static PROMPT: [AtomicPtr<RawWakerVTable>; 4] = [const { AtomicPtr::new(ptr::null_mut()) }; 4];
 
-/// Registers the kind of `waker`.
+/// Registers the kind of `waker`. To wake one must not panic, and must drop nothing of a user's.
 pub(crate) fn register(waker: &Waker) {
     let vtable = ptr::from_ref(waker.vtable()).cast_mut();
     for place in &PROMPT {

@@ -177,7 +177,7 @@ impl Waiters for WaitCell {
         }
     }
 
-    unsafe fn notify_all(&self, bit: &SideWord) {
+    unsafe fn notify_many(&self, _: usize, bit: &SideWord) {
         // SAFETY: the same contract.
         unsafe { self.notify_one(bit) };
     }

@@ -41,7 +41,7 @@ impl WaitSide for Multi {
 ///
 /// 1. `take_wake`, `wait`, `finish` and `cancel` of a Single side are called by one thread at a time, and
 ///    all calls name the same `bit`.
-/// 2. `notify_one` and `notify_all` of a Single side are called by who has just cleared `bit`, once.
+/// 2. `notify_one` and `notify_many` of a Single side are called by who has just cleared `bit`, once.
 ///    (Those of a Multi side may be called by anybody at any time.)
 /// 3. `release` of a Single side is the waiter's last call.
 pub trait Waiters: Debug + Default + Send + Sync {
@@ -91,12 +91,12 @@ pub trait Waiters: Debug + Default + Send + Sync {
     /// Rule 2.
     unsafe fn notify_one(&self, bit: &SideWord);
 
-    /// Wakes everybody.
+    /// Wakes the `count` who have waited longest, or all if there are fewer.
     ///
     /// # Safety
     ///
     /// Rule 2.
-    unsafe fn notify_all(&self, bit: &SideWord);
+    unsafe fn notify_many(&self, count: usize, bit: &SideWord);
 
     /// The last waiter of this side is gone: lets go of wakers kept for reuse.
     ///

@@ -8,8 +8,9 @@
 //!    nobody: as long as waits and wakes alternate, the bit stays and costs nothing.
 //! 2. Entries are numbered as they come and are notified in that order. A notified entry leaves
 //!    the queue at once, and `served` tells its operation, without the mutex, that it was.
-//! 3. Who was woken and came too late goes back to the front, without a number: its entry stays
-//!    when it is notified, but loses its waker, and the operation looks at it under the mutex.
+//! 3. Who was woken and came too late goes back to the front, before all who came after it. For
+//!    such a loser `served` says nothing: its entry stays when it is notified, but loses its
+//!    waker, and the operation looks at it under the mutex.
 //! 4. A notified operation that ends without having spent its wake hands it to the next.
 //! 5. No waker is cloned, called or dropped while the mutex is held.
 //!
@@ -44,8 +45,9 @@ pub struct WaitQueue {
 pub struct Ticket {
     /// The entry, while there is one.
     place: Option<Place>,
-    /// A wake that has been taken out of the queue and not yet been used.
-    woken: bool,
+    /// A wake that has been taken out of the queue and not yet been used: the number with which
+    /// the operation waited for it.
+    woken: Option<u64>,
 }
 
 /// Which entry.
@@ -54,10 +56,8 @@ struct Place {
     /// Where it is in the slab; if it is numbered, only until it is notified.
     key: usize,
     number: u64,
+    loser: bool,
 }
-
-/// The number of an entry that is at the front for the second time. Others count from 1.
-const LOSER: u64 = 0;
 
 #[derive(Default)]
 struct List {
@@ -72,33 +72,42 @@ struct Entry {
     /// `None` once notified; then the links are stale.
     waker: Option<Waker>,
     number: u64,
+    loser: bool,
     next: Option<usize>,
     previous: Option<usize>,
 }
 
 impl List {
+    /// Adds an entry for who has not waited yet.
     fn push_back(&mut self, waker: Waker) -> Place {
         self.number += 1;
-        let number = self.number;
-        let entry = Entry { waker: Some(waker), number, previous: self.last, next: None };
-        let key = self.entries.insert(entry);
-        match self.last {
-            Some(last) => self.entries[last].next = Some(key),
-            None => self.first = Some(key),
-        }
-        self.last = Some(key);
-        Place { key, number }
+        self.insert(waker, self.number, false, self.last)
     }
 
-    fn push_front(&mut self, waker: Waker) -> Place {
-        let entry = Entry { waker: Some(waker), number: LOSER, previous: None, next: self.first };
-        let key = self.entries.insert(entry);
-        match self.first {
-            Some(first) => self.entries[first].previous = Some(key),
+    /// Adds an entry for a loser, who had this number before.
+    fn push_front(&mut self, waker: Waker, number: u64) -> Place {
+        let mut previous = None;
+        let mut next = self.first;
+        // Few lose at a time.
+        while let Some(key) = next.filter(|&key| self.entries[key].number < number) {
+            previous = next;
+            next = self.entries[key].next;
+        }
+        self.insert(waker, number, true, previous)
+    }
+
+    fn insert(&mut self, waker: Waker, number: u64, loser: bool, previous: Option<usize>) -> Place {
+        let next = previous.map_or(self.first, |previous| self.entries[previous].next);
+        let key = self.entries.insert(Entry { waker: Some(waker), number, loser, next, previous });
+        match previous {
+            Some(previous) => self.entries[previous].next = Some(key),
+            None => self.first = Some(key),
+        }
+        match next {
+            Some(next) => self.entries[next].previous = Some(key),
             None => self.last = Some(key),
         }
-        self.first = Some(key);
-        Place { key, number: LOSER }
+        Place { key, number, loser }
     }
 
     /// Takes an entry out of the FIFO, but leaves it in the slab.
@@ -118,37 +127,36 @@ impl List {
     fn notify_first(&mut self, served: &AtomicU64) -> Option<Waker> {
         let key = self.first?;
         self.unlink(key);
-        match self.entries[key].number {
-            LOSER => self.entries[key].waker.take(),
-            number => {
-                // Ordering: Release pairs with the Acquire in `take_wake`: who finds itself
-                // notified sees the step that it was notified of.
-                served.store(number, Release);
-                self.entries.remove(key).waker
-            }
+        let Entry { number, loser, .. } = self.entries[key];
+        if loser {
+            return self.entries[key].waker.take();
         }
+        // Ordering: Release pairs with the Acquire in `take_wake`: who finds itself notified
+        // sees the step that it was notified of.
+        served.store(number, Release);
+        self.entries.remove(key).waker
     }
 }
 
 impl WaitQueue {
     /// Whether an entry was notified. If so, it is gone afterwards.
     fn take_notice(&self, list: &mut List, place: Place) -> bool {
-        match place.number {
-            LOSER if list.entries[place.key].waker.is_none() => {
-                list.entries.remove(place.key);
-                true
-            }
-            LOSER => false,
+        if !place.loser {
             // Ordering: Relaxed, because it is written under the mutex, which we hold.
-            number => self.served.load(Relaxed) >= number,
+            return self.served.load(Relaxed) >= place.number;
         }
+        let notified = list.entries[place.key].waker.is_none();
+        if notified {
+            list.entries.remove(place.key);
+        }
+        notified
     }
 
     /// Whether the entry is still there and wakes the same task.
     fn keeps(&self, place: Place, waker: &Waker) -> bool {
         let list = self.list.lock();
-        let numbered = place.number != LOSER;
-        if numbered && self.served.load(Relaxed) >= place.number {
+        // Ordering: as in `take_notice`.
+        if !place.loser && self.served.load(Relaxed) >= place.number {
             return false;
         }
         list.entries[place.key].waker.as_ref().is_some_and(|w| w.will_wake(waker))
@@ -161,13 +169,14 @@ impl Waiters for WaitQueue {
     #[inline]
     unsafe fn take_wake(&self, ticket: &mut Ticket) {
         let Some(place) = ticket.place else { return };
-        let notified = match place.number {
-            LOSER => self.take_notice(&mut self.list.lock(), place),
+        let notified = if place.loser {
+            self.take_notice(&mut self.list.lock(), place)
+        } else {
             // Ordering: Acquire pairs with the Release in `notify_first`.
-            number => self.served.load(Acquire) >= number,
+            self.served.load(Acquire) >= place.number
         };
         if notified {
-            *ticket = Ticket { place: None, woken: true };
+            *ticket = Ticket { place: None, woken: Some(place.number) };
         }
     }
 
@@ -190,7 +199,7 @@ impl Waiters for WaitQueue {
         let waits = match ticket.place {
             // Notified just now: the wake is spent by the next try.
             Some(place) if self.take_notice(&mut list, place) => {
-                *ticket = Ticket { place: None, woken: true };
+                *ticket = Ticket { place: None, woken: Some(place.number) };
                 false
             }
             place => {
@@ -203,12 +212,11 @@ impl Waiters for WaitQueue {
                         (None, waker) => {
                             let waker = waker.expect("a new entry has a new waker");
                             // Who was woken, and came too late, does not lose his place.
-                            let place = if ticket.woken {
-                                list.push_front(waker)
-                            } else {
-                                list.push_back(waker)
+                            let place = match ticket.woken {
+                                Some(number) => list.push_front(waker, number),
+                                None => list.push_back(waker),
                             };
-                            *ticket = Ticket { place: Some(place), woken: false };
+                            *ticket = Ticket { place: Some(place), woken: None };
                         }
                     }
                     true
@@ -224,7 +232,7 @@ impl Waiters for WaitQueue {
     #[inline]
     unsafe fn finish(&self, ticket: &mut Ticket, bit: &SideWord) {
         // The wake that was taken led to this success.
-        ticket.woken = false;
+        ticket.woken = None;
         if ticket.place.is_some() {
             // SAFETY: the same contract.
             unsafe { self.cancel(ticket, bit) };
@@ -233,7 +241,7 @@ impl Waiters for WaitQueue {
 
     #[inline]
     unsafe fn cancel(&self, ticket: &mut Ticket, _: &SideWord) {
-        if ticket.place.is_some() || ticket.woken {
+        if ticket.place.is_some() || ticket.woken.is_some() {
             self.give_up(std::mem::take(ticket));
         }
     }
@@ -250,24 +258,34 @@ impl Waiters for WaitQueue {
         }
     }
 
-    unsafe fn notify_all(&self, bit: &SideWord) {
-        let mut batch = WakeBatch::new();
-        loop {
-            let mut list = self.list.lock();
-            while !batch.is_full() {
-                let Some(waker) = list.notify_first(&self.served) else {
-                    bit.disarm();
-                    break;
-                };
-                batch.push(waker);
-            }
-            let more = list.first.is_some();
-            drop(list);
-            batch.wake_all();
-            if !more {
-                return;
+    unsafe fn notify_many(&self, count: usize, bit: &SideWord) {
+        /// Those still to be notified; also when a waker panics.
+        struct Rest<'a>(&'a WaitQueue, usize, &'a SideWord);
+        impl Rest<'_> {
+            fn notify(&mut self) {
+                let mut batch = WakeBatch::new();
+                while self.1 > 0 {
+                    let mut list = self.0.list.lock();
+                    while self.1 > 0 && !batch.is_full() {
+                        let Some(waker) = list.notify_first(&self.0.served) else {
+                            self.2.disarm();
+                            self.1 = 0;
+                            break;
+                        };
+                        batch.push(waker);
+                        self.1 -= 1;
+                    }
+                    drop(list);
+                    batch.wake_all();
+                }
             }
         }
+        impl Drop for Rest<'_> {
+            fn drop(&mut self) {
+                self.notify();
+            }
+        }
+        Rest(self, count, bit).notify();
     }
 
     unsafe fn release(&self, _: &SideWord) {}
@@ -278,7 +296,7 @@ impl WaitQueue {
     #[cold]
     fn give_up(&self, Ticket { place, woken }: Ticket) {
         let mut list = self.list.lock();
-        let (mut ours, mut notified) = (None, woken);
+        let (mut ours, mut notified) = (None, woken.is_some());
         if let Some(place) = place {
             if self.take_notice(&mut list, place) {
                 notified = true;
@@ -299,6 +317,8 @@ impl WaitQueue {
 
 impl fmt::Debug for WaitQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WaitQueue").field("entries", &self.list.lock().entries.len()).finish()
+        // Counted first: writing is code of a user's, and not for under the lock.
+        let entries = self.list.lock().entries.len();
+        f.debug_struct("WaitQueue").field("entries", &entries).finish()
     }
 }
