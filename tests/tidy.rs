@@ -17,9 +17,13 @@ const RANKS: [(&str, u32); 9] = [
 ];
 
 /// The files that may say `unsafe`.
-const UNSAFE: [&str; 18] = [
+const UNSAFE: [&str; 25] = [
+    "channel/batch.rs",
     "channel/core.rs",
     "channel/future.rs",
+    "channel/in_place.rs",
+    "channel/permit.rs",
+    "channel/poll.rs",
     "channel/receiver.rs",
     "channel/sender.rs",
     "executor/context.rs",
@@ -29,6 +33,9 @@ const UNSAFE: [&str; 18] = [
     "executor/seat.rs",
     "executor/worker.rs",
     "primitive.rs",
+    "ring/batch.rs",
+    "ring/credit.rs",
+    "ring/in_place.rs",
     "ring/mod.rs",
     "ring/word.rs",
     "task/join.rs",

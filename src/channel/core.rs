@@ -15,13 +15,14 @@
 //!    was given before, and "closed, empty, and no permit out" is final. There is no other
 //!    state: [`State`] is read off the ring.
 
+use std::ptr::NonNull;
 use std::task::{Context, Poll, ready};
 
 use super::State;
 use super::error::{TryRecvError, TrySendError};
 use crate::primitive::atomic::AtomicUsize;
 use crate::primitive::atomic::Ordering::{AcqRel, Relaxed};
-use crate::ring::{Kept, Nothing, Refused, RingBuffer, Stash, Waits};
+use crate::ring::{Kept, Multi, Nothing, Refused, RingBuffer, Single, Stash, Waits};
 use crate::util::budget;
 use crate::wait::{WaitSide, Waiters};
 
@@ -492,6 +493,24 @@ impl<T, P: WaitSide, C: WaitSide> Channel<T, P, C> {
         }
     }
 
+    pub(super) fn sender_count(&self) -> usize {
+        self.senders.load(Relaxed)
+    }
+
+    pub(super) fn receiver_count(&self) -> usize {
+        self.receivers.load(Relaxed)
+    }
+
+    /// Counts one more sender, unless the last is gone.
+    pub(super) fn revive_sender(&self) -> bool {
+        revive(&self.senders)
+    }
+
+    /// Counts one more receiver, unless the last is gone.
+    pub(super) fn revive_receiver(&self) -> bool {
+        revive(&self.receivers)
+    }
+
     pub(super) fn add_sender(&self) {
         add_handle(&self.senders);
     }
@@ -537,8 +556,75 @@ impl<T, P: WaitSide, C: WaitSide> Channel<T, P, C> {
     }
 }
 
+impl<T, P: WaitSide> Channel<T, P, Single> {
+    /// Where the oldest message lies, if there is one.
+    ///
+    /// # Safety
+    ///
+    /// The contract above, for the receivers' side. The message stays the channel's until `skip`.
+    pub(super) unsafe fn try_peek(&self) -> Result<NonNull<T>, TryRecvError> {
+        // SAFETY: our own contract.
+        self.try_pop(|| unsafe { self.ring.peek() })
+    }
+
+    /// Ready with where the oldest message lies, or with `None` when none will come.
+    ///
+    /// # Safety
+    ///
+    /// As `try_peek`.
+    pub(super) unsafe fn poll_peek(
+        &self,
+        ticket: &mut RecvTicket<Single>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<NonNull<T>>> {
+        // SAFETY: our own contract.
+        unsafe { self.poll_pop(ticket, cx, || self.ring.peek()) }
+    }
+
+    /// Moves on past the oldest message, without dropping it.
+    ///
+    /// # Safety
+    ///
+    /// The contract above, for the receivers' side. There is a message, and the caller has moved
+    /// it out or dropped it.
+    pub(super) unsafe fn skip(&self) {
+        // SAFETY: our own contract.
+        let waits = unsafe { self.ring.skip() };
+        // SAFETY: the step was published just now.
+        unsafe { self.popped(waits) };
+    }
+}
+
+impl<T, P: WaitSide> Channel<T, P, Multi> {
+    /// Sends, in place of the oldest message if there is no room.
+    ///
+    /// # Safety
+    ///
+    /// The contract above, for the senders' side.
+    pub(super) unsafe fn force_send(&self, message: T) -> Result<Option<T>, TrySendError<T>> {
+        // SAFETY: our own contract.
+        let (pushed_out, waits) =
+            unsafe { self.ring.push_over(message) }.map_err(|(message, closed)| match closed {
+                true => TrySendError::Closed(message),
+                false => TrySendError::Full(message),
+            })?;
+        if waits.0 {
+            // SAFETY: the receivers' side is Multi.
+            unsafe { self.waiting_receivers.notify_one(self.ring.consumers_bit()) };
+        }
+        Ok(pushed_out)
+    }
+}
+
+/// Never from 0: what the last one did when it went is final.
+fn revive(count: &AtomicUsize) -> bool {
+    let more = |count| if count == 0 { None } else { Some(count + 1) };
+    // Ordering: Relaxed; the handle that keeps the count from 0 is alive.
+    count.fetch_update(Relaxed, Relaxed, more).is_ok()
+}
+
 /// Calls the function when dropped.
-struct OnDrop<F: FnMut()>(F);
+pub(super) struct OnDrop<F: FnMut()>(pub(super) F);
 
 impl<F: FnMut()> Drop for OnDrop<F> {
     fn drop(&mut self) {

@@ -25,6 +25,57 @@ pub enum TryRecvError {
     Closed,
 }
 
+/// Why a message was not sent in time; it comes back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum SendTimeoutError<T> {
+    /// The time is over, and the channel was full all along.
+    Timeout(T),
+    /// The channel is closed and takes no more messages.
+    Closed(T),
+}
+
+/// Why no message was received in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecvTimeoutError {
+    /// The time is over; a message may still come.
+    Timeout,
+    /// No message is there, and none will come.
+    Closed,
+}
+
+impl<T> SendTimeoutError<T> {
+    /// Gives the message back.
+    pub fn into_inner(self) -> T {
+        match self {
+            Self::Timeout(message) | Self::Closed(message) => message,
+        }
+    }
+
+    /// Whether the time was over, so that trying again may work.
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Self::Timeout(_))
+    }
+
+    /// Whether the channel was closed, so that trying again is no use.
+    #[doc(alias = "is_disconnected")]
+    pub fn is_closed(&self) -> bool {
+        matches!(self, Self::Closed(_))
+    }
+}
+
+impl RecvTimeoutError {
+    /// Whether the time was over, so that a message may still come.
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Self::Timeout)
+    }
+
+    /// Whether no message will ever come.
+    #[doc(alias = "is_disconnected")]
+    pub fn is_closed(&self) -> bool {
+        matches!(self, Self::Closed)
+    }
+}
+
 impl<T> SendError<T> {
     /// Gives the message back.
     pub fn into_inner(self) -> T {
@@ -90,6 +141,8 @@ impl<T> fmt::Debug for TrySendError<T> {
 const SEND_CLOSED: &str =
     "sending on a closed channel; the message is in this error, take it back with into_inner";
 
+const RECV_CLOSED: &str = "receiving from an empty and closed channel; no message will come";
+
 impl<T> fmt::Display for SendError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(SEND_CLOSED)
@@ -107,15 +160,46 @@ impl<T> fmt::Display for TrySendError<T> {
     }
 }
 
+impl<T> fmt::Debug for SendTimeoutError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Timeout(_) => "Timeout(..)",
+            Self::Closed(_) => "Closed(..)",
+        })
+    }
+}
+
+impl<T> fmt::Display for SendTimeoutError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Timeout(_) => {
+                "the channel stayed full; take the message back with into_inner, or allow more time"
+            }
+            Self::Closed(_) => SEND_CLOSED,
+        })
+    }
+}
+
+impl fmt::Display for RecvTimeoutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Timeout => "no message came in time; allow more time, or try again",
+            Self::Closed => RECV_CLOSED,
+        })
+    }
+}
+
 impl fmt::Display for TryRecvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Empty => "receiving from an empty channel; wait for a message with recv",
-            Self::Closed => "receiving from an empty and closed channel; no message will come",
+            Self::Closed => RECV_CLOSED,
         })
     }
 }
 
 impl<T> Error for SendError<T> {}
 impl<T> Error for TrySendError<T> {}
+impl<T> Error for SendTimeoutError<T> {}
+impl Error for RecvTimeoutError {}
 impl Error for TryRecvError {}

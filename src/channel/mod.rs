@@ -56,18 +56,23 @@ mod batch;
 mod core;
 mod error;
 mod future;
+mod in_place;
 mod kind;
 mod permit;
+mod poll;
 mod receiver;
 mod sender;
+mod weak;
 
 pub use self::batch::{Iter, RecvManyFuture, SendManyFuture, TryIter};
-pub use self::error::{SendError, TryRecvError, TrySendError};
+pub use self::error::{RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError};
 pub use self::future::{RecvFuture, SendFuture};
+pub use self::in_place::{RecvRef, RecvRefFuture};
 pub use self::kind::{Closed, Closing, Kind, Mpmc, Mpsc, Open, Spmc, Spsc, State, Topology};
 pub use self::permit::{OwnedPermit, Permit, ReserveFuture, ReserveOwnedFuture};
 pub use self::receiver::Receiver;
 pub use self::sender::Sender;
+pub use self::weak::{WeakReceiver, WeakSender};
 
 use self::core::Channel;
 use crate::primitive::Arc;

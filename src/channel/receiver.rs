@@ -8,9 +8,11 @@
 use std::fmt;
 use std::iter::FusedIterator;
 use std::marker::PhantomData;
+use std::pin::Pin;
+use std::time::{Duration, Instant};
 
-use super::core::Channel;
-use super::error::TryRecvError;
+use super::core::{Channel, RecvTicket};
+use super::error::{RecvTimeoutError, TryRecvError};
 use super::future::RecvFuture;
 use super::{Closed, Closing, Kind, Mpmc, Open, State, Topology};
 use crate::primitive::Arc;
@@ -29,17 +31,23 @@ use crate::wait::{WaitSide, thread};
 ///
 /// [`close`]: Receiver::close
 pub struct Receiver<T, K: Kind = Mpmc, S = Open> {
-    handle: Handle<T, K>,
+    pub(super) handle: Handle<T, K>,
     state: PhantomData<fn() -> S>,
 }
 
-/// One receiver's share of the channel.
-struct Handle<T, K: Kind>(Arc<Channel<T, K::Tx, K::Rx>>);
+/// One receiver's share of the channel, and its place in the queue for `poll_recv`.
+pub(super) struct Handle<T, K: Kind>(
+    pub(super) Arc<Channel<T, K::Tx, K::Rx>>,
+    pub(super) RecvTicket<K::Rx>,
+);
 
 impl<T, K: Kind> Drop for Handle<T, K> {
     fn drop(&mut self) {
         // SAFETY: no future of ours is left, since it would borrow this handle.
-        unsafe { self.0.drop_receiver() };
+        unsafe {
+            self.0.cancel_recv(&mut self.1);
+            self.0.drop_receiver();
+        }
     }
 }
 
@@ -48,10 +56,9 @@ impl<T, K: Kind, S> Receiver<T, K, S> {
         Self { handle, state: PhantomData }
     }
 
-    /// What the handles share, for a model that closes it from one more thread.
-    #[cfg(all(test, annulus_loom))]
-    pub(super) fn shared(&self) -> Arc<Channel<T, K::Tx, K::Rx>> {
-        Arc::clone(&self.handle.0)
+    /// What the handles share.
+    pub(super) fn shared(&self) -> &Arc<Channel<T, K::Tx, K::Rx>> {
+        &self.handle.0
     }
 
     pub(super) fn channel(&self) -> &Channel<T, K::Tx, K::Rx> {
@@ -87,6 +94,22 @@ impl<T, K: Kind, S> Receiver<T, K, S> {
         self.channel().ring.is_closed()
     }
 
+    /// The number of senders.
+    pub fn sender_count(&self) -> usize {
+        self.channel().sender_count()
+    }
+
+    /// The number of receivers.
+    #[doc(alias = "strong_count")]
+    pub fn receiver_count(&self) -> usize {
+        self.channel().receiver_count()
+    }
+
+    /// Whether both receive from the same channel.
+    pub fn same_channel(&self, other: &Self) -> bool {
+        Arc::ptr_eq(self.shared(), other.shared())
+    }
+
     /// Where the channel is in its life.
     pub fn state(&self) -> State {
         self.channel().state()
@@ -94,9 +117,9 @@ impl<T, K: Kind, S> Receiver<T, K, S> {
 }
 
 impl<T, K: Kind> Receiver<T, K, Open> {
-    /// The first receiver of a channel; others come from `clone`.
+    /// A receiver that has been counted already, as the first one is.
     pub(super) fn first(channel: Arc<Channel<T, K::Tx, K::Rx>>) -> Self {
-        Self::with(Handle(channel))
+        Self::with(Handle(channel, Default::default()))
     }
 
     /// Closes the channel for all, and keeps this end to drain what is in it.
@@ -166,6 +189,24 @@ impl<T, P: WaitSide> Receiver<T, Topology<P, Multi>, Open> {
     pub fn recv_blocking(&self) -> Option<T> {
         thread::block_on(self.recv())
     }
+
+    /// As [`recv_blocking`](Self::recv_blocking), for so long at most; 0 tries once.
+    ///
+    /// # Errors
+    ///
+    /// If the time is over, or no message will ever come.
+    pub fn recv_timeout_blocking(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
+        recv_until(self.recv(), Instant::now().checked_add(timeout))
+    }
+
+    /// As [`recv_blocking`](Self::recv_blocking), until then at most; the past tries once.
+    ///
+    /// # Errors
+    ///
+    /// If the time is over, or no message will ever come.
+    pub fn recv_deadline_blocking(&self, deadline: Instant) -> Result<T, RecvTimeoutError> {
+        recv_until(self.recv(), Some(deadline))
+    }
 }
 
 impl<T, P: WaitSide> Receiver<T, Topology<P, Single>, Open> {
@@ -213,6 +254,36 @@ impl<T, P: WaitSide> Receiver<T, Topology<P, Single>, Open> {
     pub fn recv_blocking(&mut self) -> Option<T> {
         thread::block_on(self.recv())
     }
+
+    /// As [`recv_blocking`](Self::recv_blocking), for so long at most; 0 tries once.
+    ///
+    /// # Errors
+    ///
+    /// If the time is over, or no message will ever come.
+    pub fn recv_timeout_blocking(&mut self, timeout: Duration) -> Result<T, RecvTimeoutError> {
+        recv_until(self.recv(), Instant::now().checked_add(timeout))
+    }
+
+    /// As [`recv_blocking`](Self::recv_blocking), until then at most; the past tries once.
+    ///
+    /// # Errors
+    ///
+    /// If the time is over, or no message will ever come.
+    pub fn recv_deadline_blocking(&mut self, deadline: Instant) -> Result<T, RecvTimeoutError> {
+        recv_until(self.recv(), Some(deadline))
+    }
+}
+
+/// `None` is no end of time.
+fn recv_until<T, K: Kind>(
+    mut recv: RecvFuture<'_, T, K>,
+    deadline: Option<Instant>,
+) -> Result<T, RecvTimeoutError> {
+    match thread::block_on_until(Pin::new(&mut recv), deadline) {
+        Some(Some(message)) => Ok(message),
+        Some(None) => Err(RecvTimeoutError::Closed),
+        None => Err(RecvTimeoutError::Timeout),
+    }
 }
 
 impl<T, K: Kind> Receiver<T, K, Closing> {
@@ -258,7 +329,7 @@ impl<T, K: Kind> FusedIterator for Receiver<T, K, Closing> {}
 impl<T, P: WaitSide, S> Clone for Receiver<T, Topology<P, Multi>, S> {
     fn clone(&self) -> Self {
         self.channel().add_receiver();
-        Self::with(Handle(Arc::clone(&self.handle.0)))
+        Self::with(Handle(Arc::clone(self.shared()), Default::default()))
     }
 }
 

@@ -1,9 +1,11 @@
 //! The sending handle.
 
 use std::fmt;
+use std::pin::Pin;
+use std::time::{Duration, Instant};
 
-use super::core::Channel;
-use super::error::{SendError, TrySendError};
+use super::core::{Channel, SendTicket};
+use super::error::{SendError, SendTimeoutError, TrySendError};
 use super::future::SendFuture;
 use super::{Kind, Mpmc, State, Topology};
 use crate::primitive::Arc;
@@ -18,12 +20,15 @@ use crate::wait::{WaitSide, thread};
 /// and then `None`.
 pub struct Sender<T, K: Kind = Mpmc> {
     pub(super) channel: Arc<Channel<T, K::Tx, K::Rx>>,
+    /// For `poll_reserve`: its place in the queue, and whether it has got room.
+    pub(super) ticket: SendTicket<K::Tx>,
+    pub(super) reserved: bool,
 }
 
 impl<T, K: Kind> Sender<T, K> {
-    /// The first sender of a channel; others come from `clone`.
+    /// A sender that has been counted already, as the first one is.
     pub(super) fn first(channel: Arc<Channel<T, K::Tx, K::Rx>>) -> Self {
-        Self { channel }
+        Self { channel, ticket: Default::default(), reserved: false }
     }
 
     /// Closes the channel for all: no more is sent, receivers drain what is there.
@@ -58,6 +63,22 @@ impl<T, K: Kind> Sender<T, K> {
     #[doc(alias = "is_disconnected")]
     pub fn is_closed(&self) -> bool {
         self.channel.ring.is_closed()
+    }
+
+    /// The number of senders.
+    #[doc(alias = "strong_count")]
+    pub fn sender_count(&self) -> usize {
+        self.channel.sender_count()
+    }
+
+    /// The number of receivers.
+    pub fn receiver_count(&self) -> usize {
+        self.channel.receiver_count()
+    }
+
+    /// Whether both send to the same channel.
+    pub fn same_channel(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.channel, &other.channel)
     }
 
     /// Where the channel is in its life.
@@ -117,6 +138,32 @@ impl<T, C: WaitSide> Sender<T, Topology<Multi, C>> {
     pub fn send_blocking(&self, message: T) -> Result<(), SendError<T>> {
         thread::block_on(self.send(message))
     }
+
+    /// As [`send_blocking`](Self::send_blocking), for so long at most; 0 tries once.
+    ///
+    /// # Errors
+    ///
+    /// Gives the message back if the time is over, or the channel is closed.
+    pub fn send_timeout_blocking(
+        &self,
+        message: T,
+        timeout: Duration,
+    ) -> Result<(), SendTimeoutError<T>> {
+        send_until(self.send(message), Instant::now().checked_add(timeout))
+    }
+
+    /// As [`send_blocking`](Self::send_blocking), until then at most; the past tries once.
+    ///
+    /// # Errors
+    ///
+    /// Gives the message back if the time is over, or the channel is closed.
+    pub fn send_deadline_blocking(
+        &self,
+        message: T,
+        deadline: Instant,
+    ) -> Result<(), SendTimeoutError<T>> {
+        send_until(self.send(message), Some(deadline))
+    }
 }
 
 impl<T, C: WaitSide> Sender<T, Topology<Single, C>> {
@@ -168,19 +215,87 @@ impl<T, C: WaitSide> Sender<T, Topology<Single, C>> {
     pub fn send_blocking(&mut self, message: T) -> Result<(), SendError<T>> {
         thread::block_on(self.send(message))
     }
+
+    /// As [`send_blocking`](Self::send_blocking), for so long at most; 0 tries once.
+    ///
+    /// # Errors
+    ///
+    /// Gives the message back if the time is over, or the channel is closed.
+    pub fn send_timeout_blocking(
+        &mut self,
+        message: T,
+        timeout: Duration,
+    ) -> Result<(), SendTimeoutError<T>> {
+        send_until(self.send(message), Instant::now().checked_add(timeout))
+    }
+
+    /// As [`send_blocking`](Self::send_blocking), until then at most; the past tries once.
+    ///
+    /// # Errors
+    ///
+    /// Gives the message back if the time is over, or the channel is closed.
+    pub fn send_deadline_blocking(
+        &mut self,
+        message: T,
+        deadline: Instant,
+    ) -> Result<(), SendTimeoutError<T>> {
+        send_until(self.send(message), Some(deadline))
+    }
+}
+
+impl<T, P: WaitSide> Sender<T, Topology<P, Multi>> {
+    /// Sends at once, in place of the oldest message if the channel is full; gives that back.
+    ///
+    /// Only where there may be many receivers, so that taking a message from the other end is
+    /// nothing unheard of. `&mut self`, because there may be but one sender; of many, clone one.
+    ///
+    /// # Errors
+    ///
+    /// Gives the message back if the channel is closed, or if all its room is held by permits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (mut tx, rx) = annulus::channel::spmc(2);
+    /// assert_eq!(tx.force_send(1), Ok(None));
+    /// assert_eq!(tx.force_send(2), Ok(None));
+    /// assert_eq!(tx.force_send(3), Ok(Some(1)));
+    /// assert_eq!(rx.drain().collect::<Vec<_>>(), [2, 3]);
+    /// ```
+    #[doc(alias = "force_push")]
+    pub fn force_send(&mut self, message: T) -> Result<Option<T>, TrySendError<T>> {
+        // SAFETY: on a Single side this is the only sender, and we have `&mut self`.
+        unsafe { self.channel.force_send(message) }
+    }
+}
+
+/// `None` is no end of time.
+fn send_until<T, K: Kind>(
+    mut send: SendFuture<'_, T, K>,
+    deadline: Option<Instant>,
+) -> Result<(), SendTimeoutError<T>> {
+    match thread::block_on_until(Pin::new(&mut send), deadline) {
+        Some(Ok(())) => Ok(()),
+        Some(Err(SendError(message))) => Err(SendTimeoutError::Closed(message)),
+        None => Err(SendTimeoutError::Timeout(send.take_back())),
+    }
 }
 
 impl<T, C: WaitSide> Clone for Sender<T, Topology<Multi, C>> {
     fn clone(&self) -> Self {
         self.channel.add_sender();
-        Self { channel: Arc::clone(&self.channel) }
+        Self::first(Arc::clone(&self.channel))
     }
 }
 
 impl<T, K: Kind> Drop for Sender<T, K> {
     fn drop(&mut self) {
         // SAFETY: no future of ours is left, since it would borrow this handle.
-        unsafe { self.channel.drop_sender() };
+        unsafe {
+            self.channel.cancel_send(&mut self.ticket);
+            self.channel.unreserve(usize::from(self.reserved));
+            self.channel.drop_sender();
+        }
     }
 }
 

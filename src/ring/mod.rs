@@ -28,6 +28,7 @@
 
 mod batch;
 mod credit;
+mod in_place;
 mod side;
 mod word;
 

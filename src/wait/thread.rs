@@ -6,12 +6,13 @@
 
 use std::cell::Cell;
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{Acquire, Release};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
+use std::time::Instant;
 
 use crate::util::{budget, prompt_waker};
 
@@ -43,12 +44,21 @@ impl Unparker {
         this
     }
 
-    /// Sleeps until woken; a wake that came before counts.
-    fn park(&self) {
+    /// Sleeps until woken, which may have been before; false if the deadline came first.
+    fn park(&self, deadline: Option<Instant>) -> bool {
         // Other code may park and unpark this thread for its own reasons: the flag decides.
         while !self.woken.swap(false, Acquire) {
-            thread::park();
+            let Some(deadline) = deadline else {
+                thread::park();
+                continue;
+            };
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            thread::park_timeout(left);
         }
+        true
     }
 }
 
@@ -58,17 +68,26 @@ thread_local! {
 
 /// Polls `future` on this thread until it is ready, and sleeps in between.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+    block_on_until(pin!(future), None).expect("without a deadline there is an end only when ready")
+}
+
+/// As `block_on`, but gives up at the deadline.
+pub(crate) fn block_on_until<F: Future>(
+    mut future: Pin<&mut F>,
+    deadline: Option<Instant>,
+) -> Option<F::Output> {
     // While the thread's locals are being destroyed there is no cache; then make one for the call.
     let unparker = CACHED.try_with(Cell::take).ok().flatten().unwrap_or_else(Unparker::new);
     let waker = Waker::from(Arc::clone(&unparker));
     let mut cx = Context::from_waker(&waker);
-    let mut future = pin!(future);
     let output = budget::unlimited(|| {
         loop {
             if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
-                break output;
+                break Some(output);
             }
-            unparker.park();
+            if !unparker.park(deadline) {
+                break None;
+            }
         }
     });
     // A wake still to come finds the flag of a later call, which polls once too often.
