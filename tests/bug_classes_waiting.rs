@@ -555,7 +555,7 @@ fn class_21_a_panic_leaves_no_lock_behind() {
         fails(&mut || drop(rx.try_recv()));
         fails(&mut || drop(tx.send(Some(Bomb))));
         // An iterator in the middle of a batch.
-        fails(&mut || drop(tx.try_send_many(&mut (0..2).map(|n| if n == 0 { None } else { panic!() }))));
+        fails(&mut || _ = tx.try_send_many(&mut (0..2).map(|n| if n == 0 { None } else { panic!() })));
         assert_eq!(rx.len(), 1, "what the iterator gave is sent");
         drop(rx.try_recv());
         // A waker that cannot be cloned.
