@@ -3,7 +3,7 @@
 //! ```sh
 //! cargo bench --bench channels                    # criterion's report and all tables
 //! cargo bench --bench channels -- spsc            # criterion's report on some rows
-//! cargo bench --bench channels -- table           # the tables only, in about three minutes
+//! cargo bench --bench channels -- table           # the tables only, in about four minutes
 //! cargo bench --bench channels -- table spsc      # some rows of the tables, or one table
 //! cargo bench --bench channels -- --test          # each row once, quickly
 //! VERSUS_CPUS=0,2,4,6 cargo bench --bench channels    # so many workers, there; else 0,1
@@ -32,15 +32,18 @@
 //! Beside the time of a message the tables give
 //!
 //! - the time that all threads spent on processors for it, by the system's account;
-//! - its Pendings: how often a future of the channel said that the task has to wait. Some of them
-//!   are no waits but turns given away: our channels and tokio's give theirs after 128 messages,
-//!   crossfire gives it instead of spinning;
+//! - its Pendings: how often a future of the channel said that the task has to wait, which takes a
+//!   wake later. In our own runtime our channels, and tokio's in its, also say so after 128
+//!   messages, to give others their turn. crossfire spins and yields its thread inside a poll
+//!   first, so few of its waits show here, but in the CPU time;
 //! - its allocations: what a run twice as long allocates more. The allocator does not count while
 //!   times are taken.
 //!
-//! Contenders take turns, as in `versus_tokio`, each worker on a processor of its own. The ratio
-//! is how many times longer the best rival takes than we do: below 1 is a loss, printed bold. Who
-//! is slow is measured fewer times; who does not come back in 20 seconds *hangs*.
+//! Contenders take turns, as in `versus_tokio`, each worker on a processor of its own. Plain
+//! threads are also measured where the system puts them, because it likes to put two that wait for
+//! each other on one processor, where a wake costs far less. The ratio is how many times longer
+//! the best rival takes than we do: below 1 is a loss, printed bold. Who is slow is measured fewer
+//! times; who does not come back in 20 seconds *hangs*, and may hold up those after him.
 //!
 //! # Whom it favours
 //!
@@ -49,17 +52,21 @@
 //!   tokio* takes that away, and two processors with it.
 //! - The tasks do nothing between messages. Then it pays to run both ends on one worker, so these
 //!   rows measure messages between tasks more than between processors.
-//! - crossfire's channels of capacity 1 hold two messages in the flavours that have two slots.
-//! - kanal hands a message from task to task when the other waits, and then needs no capacity.
+//! - kanal hands a message from task to task when the other waits, past the queue: with capacity 1
+//!   it has two messages under way.
+//! - crossfire has no flavour for one sender and many receivers: in the rows `spmc` it pays for
+//!   many. Its capacity 1 on one thread shows what spinning costs where nobody else can run.
 //! - tokio, tachyonix and std have no channel with many receivers: theirs take turns at one behind
 //!   a mutex, as their users do. None of them has one with a single sender; in the rows `spsc`
 //!   they pay for many. flume, kanal, async-channel and crossbeam-channel have one channel for
 //!   all topologies.
 //! - tachyonix has no sends that block, so it does not take part with threads. tokio and
 //!   async-channel do, though their channels are made for tasks.
-//! - The rings of annulus, async-channel, crossfire, tachyonix and crossbeam-channel are allocated
-//!   whole; the lists of tokio, and the queues of flume, grow.
-//! - With two processors and four threads, who spins takes the processor from who would work.
+//! - A channel is made for each measurement, and costs nothing then. The lists of tokio and the
+//!   queues of flume grow with what is in them; the others are allocated whole.
+//! - A plain thread that sleeps on another processor takes long to wake, in a virtual machine
+//!   tens of microseconds. There who spins before he sleeps wins by orders of magnitude, at the
+//!   expense of whoever else wants the processor; here nobody does. The CPU time tells.
 //! - Two processors contend little: `VERSUS_CPUS` is for machines with more.
 
 use std::env;
@@ -116,12 +123,17 @@ fn main() {
     }
     if tables_only || (measures && first.is_none()) {
         let filter = arguments.next().unwrap_or_default();
+        leagues[2].print("where the system puts them", &filter);
         let teams = homes.iter().map(|home| home.team()).chain([crew.team()]);
-        if let Err(error) = pin(teams) {
-            println!("\nNo worker has a processor of its own: {error}");
-        }
+        let placed = match pin(teams) {
+            Ok(()) => "each on a processor of its own",
+            Err(error) => {
+                println!("\nNo worker has a processor of its own: {error}");
+                "where the system puts them"
+            }
+        };
         for league in &leagues {
-            league.print(&filter);
+            league.print(placed, &filter);
         }
     }
 }

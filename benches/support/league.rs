@@ -18,8 +18,9 @@ pub(crate) struct League {
 type Cell = Option<(Cost, f64)>;
 
 impl League {
-    /// Measures the flows with this in their name, or in the title, and prints two tables.
-    pub(crate) fn print(&self, filter: &str) {
+    /// Measures the flows with the filter in their name, or in the title, and prints two tables;
+    /// `threads` says where the threads are.
+    pub(crate) fn print(&self, threads: &str, filter: &str) {
         let whole = self.title.contains(filter);
         let wanted = self.flows.iter().filter(|flow| whole || flow.to_string().contains(filter));
         let measured: Vec<_> = wanted.map(|&flow| (flow, self.measure(flow))).collect();
@@ -27,7 +28,7 @@ impl League {
             return;
         }
 
-        println!("\n### {}\n", self.title);
+        println!("\n### {}, {threads}\n", self.title);
         self.head("ns per message", " best rival | ratio |");
         for (flow, cells) in &measured {
             print!("| {flow} |");
@@ -38,7 +39,7 @@ impl League {
         }
 
         let pendings = if self.tasks { " / Pendings" } else { "" };
-        println!("\n#### {}: ns of CPU time{pendings} / allocations per message\n", self.title);
+        println!("\nns of CPU time{pendings} / allocations per message:\n");
         self.head("", "");
         for (flow, cells) in &measured {
             print!("| {flow} |");
@@ -65,7 +66,8 @@ impl League {
     fn measure(&self, flow: Flow) -> Vec<Cell> {
         let costs = in_turns(flow, &self.contenders);
         let cell = |(contender, cost): (&Contender<Flow>, Option<Cost>)| {
-            Some((cost?, allocations_per_message(flow, contender)?))
+            let cost = cost?;
+            Some((cost, allocations_per_message(flow, contender, cost.nanos)?))
         };
         self.contenders.iter().zip(costs).map(cell).collect()
     }
@@ -81,7 +83,8 @@ impl League {
                 let ratio = best / ours;
                 // A loss is to be seen.
                 let mark = if ratio < 1.0 { "**" } else { "" };
-                format!(" {name} | {mark}{ratio:.2}{mark} |")
+                let digits = if ratio < 0.1 { 4 } else { 2 };
+                format!(" {name} | {mark}{ratio:.digits$}{mark} |")
             }
             _ => String::from(" | |"),
         }
@@ -93,13 +96,15 @@ fn show(cell: &Cell, text: impl FnOnce(&(Cost, f64)) -> String) {
 }
 
 /// Of two runs, one twice as long: what the longer one allocates more, so that making the channel
-/// and the tasks does not count. None if it hangs.
-fn allocations_per_message(flow: Flow, contender: &Contender<Flow>) -> Option<f64> {
-    const RUNS: u64 = 8;
+/// and the tasks does not count. None if it hangs. A message takes so many nanoseconds.
+fn allocations_per_message(flow: Flow, contender: &Contender<Flow>, nanos: f64) -> Option<f64> {
+    /// About the time of the shorter run.
+    const SAMPLE_NANOS: f64 = 20e6;
+    let runs = (SAMPLE_NANOS / nanos / flow.elements() as f64).ceil() as u64;
     let count = |runs| {
         let (count, time) = allocations(|| (contender.time)(flow, runs));
         time.map(|_| count)
     };
-    let (once, twice) = (count(RUNS)?, count(2 * RUNS)?);
-    Some(twice.saturating_sub(once) as f64 / (RUNS * flow.elements()) as f64)
+    let (once, twice) = (count(runs)?, count(2 * runs)?);
+    Some(twice.saturating_sub(once) as f64 / (runs * flow.elements()) as f64)
 }
