@@ -40,8 +40,8 @@
 //!   times are taken.
 //!
 //! Contenders take turns, as in `versus_tokio`, each worker on a processor of its own. Plain
-//! threads are also measured where the system puts them, because it likes to put two that wait for
-//! each other on one processor, where a wake costs far less. The ratio is how many times longer
+//! threads are also measured where the system puts them: when it puts two that wait for each other
+//! on one processor, a wake costs less, and spinning is in vain. The ratio is how many times longer
 //! the best rival takes than we do: below 1 is a loss, printed bold. Who is slow is measured fewer
 //! times; who does not come back in 20 seconds *hangs*, and may hold up those after him.
 //!
