@@ -12,6 +12,8 @@
 //! The topology is part of the handles' type: a sender of which there is one is not `Clone` and
 //! sends through `&mut self`, and pays for no other.
 //!
+//! What is not a queue has a module of its own: [`oneshot`] carries one value.
+//!
 //! # Three ways to send and to receive
 //!
 //! | waits as a task | does not wait | waits as a thread |
@@ -56,6 +58,7 @@ mod core;
 mod error;
 mod future;
 mod kind;
+pub mod oneshot;
 mod receiver;
 mod sender;
 

@@ -24,11 +24,10 @@ use std::task::Waker;
 
 use slab::Slab;
 
-use super::Waiters;
+use super::{Bit, Waiters};
 use crate::primitive::Mutex;
 use crate::primitive::atomic::AtomicU64;
 use crate::primitive::atomic::Ordering::{Acquire, Relaxed, Release};
-use crate::ring::SideWord;
 use crate::util::WakeBatch;
 
 /// Any number of waiters.
@@ -174,7 +173,7 @@ impl Waiters for WaitQueue {
     unsafe fn wait(
         &self,
         ticket: &mut Ticket,
-        _: &SideWord,
+        _: &impl Bit,
         waker: &Waker,
         arm: impl FnOnce() -> bool,
         holds: impl FnOnce() -> bool,
@@ -222,7 +221,7 @@ impl Waiters for WaitQueue {
     }
 
     #[inline]
-    unsafe fn finish(&self, ticket: &mut Ticket, bit: &SideWord) {
+    unsafe fn finish(&self, ticket: &mut Ticket, bit: &impl Bit) {
         // The wake that was taken led to this success.
         ticket.woken = false;
         if ticket.place.is_some() {
@@ -232,13 +231,13 @@ impl Waiters for WaitQueue {
     }
 
     #[inline]
-    unsafe fn cancel(&self, ticket: &mut Ticket, _: &SideWord) {
+    unsafe fn cancel(&self, ticket: &mut Ticket, _: &impl Bit) {
         if ticket.place.is_some() || ticket.woken {
             self.give_up(std::mem::take(ticket));
         }
     }
 
-    unsafe fn notify_one(&self, bit: &SideWord) {
+    unsafe fn notify_one(&self, bit: &impl Bit) {
         let mut list = self.list.lock();
         let waker = list.notify_first(&self.served);
         if waker.is_none() {
@@ -250,7 +249,7 @@ impl Waiters for WaitQueue {
         }
     }
 
-    unsafe fn notify_all(&self, bit: &SideWord) {
+    unsafe fn notify_all(&self, bit: &impl Bit) {
         let mut batch = WakeBatch::new();
         loop {
             let mut list = self.list.lock();
@@ -270,7 +269,7 @@ impl Waiters for WaitQueue {
         }
     }
 
-    unsafe fn release(&self, _: &SideWord) {}
+    unsafe fn release(&self, _: &impl Bit) {}
 }
 
 impl WaitQueue {
