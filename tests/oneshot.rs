@@ -178,7 +178,8 @@ fn a_panicking_drop_runs_once() {
 
 #[test]
 fn a_waker_may_poll_inside_wake() {
-    struct Inline(std::sync::Mutex<Option<(oneshot::Receiver<u8>, Poll<Result<u8, RecvError>>)>>);
+    type Polled = (oneshot::Receiver<u8>, Poll<Result<u8, RecvError>>);
+    struct Inline(std::sync::Mutex<Option<Polled>>);
     impl Wake for Inline {
         fn wake(self: Arc<Self>) {
             let mut place = self.0.lock().unwrap();

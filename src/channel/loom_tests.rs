@@ -15,6 +15,7 @@ use super::{Channel, Kind, Mpmc, Mpsc, Receiver, Sender, Spmc, Spsc, pair};
 use crate::ring::RingBuffer;
 use crate::util::prompt_waker;
 
+mod broadcast_tests;
 mod oneshot_tests;
 
 /// A channel whose ring starts at its last slot, so that it wraps at once.

@@ -12,7 +12,8 @@
 //! The topology is part of the handles' type: a sender of which there is one is not `Clone` and
 //! sends through `&mut self`, and pays for no other.
 //!
-//! What is not a queue has a module of its own: [`oneshot`] carries one value.
+//! What is not a queue has a module of its own: [`oneshot`] carries one value, [`broadcast`]
+//! shows every message to every receiver.
 //!
 //! # Three ways to send and to receive
 //!
@@ -54,6 +55,7 @@
 //! });
 //! ```
 
+pub mod broadcast;
 mod core;
 mod error;
 mod future;

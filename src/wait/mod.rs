@@ -4,9 +4,11 @@
 //! (`ring/word.rs`); who moves that side sees the bit and wakes. How the wakers are kept depends
 //! on how many can wait, which is a type: one, in a [`WaitCell`]; any number, first come first
 //! served, in a [`WaitQueue`]. A thread waits with the same machinery: its waker unparks it
-//! ([`thread`]). What is not a ring has its bit elsewhere ([`Bit`]).
+//! ([`thread`]). What is not a ring has its bit elsewhere ([`Bit`]); an [`Event`] is a queue with
+//! a bit of its own.
 
 pub(crate) mod cell;
+pub(crate) mod event;
 pub(crate) mod queue;
 pub(crate) mod thread;
 
@@ -14,6 +16,7 @@ use std::fmt::Debug;
 use std::task::Waker;
 
 pub(crate) use self::cell::WaitCell;
+pub(crate) use self::event::Event;
 pub(crate) use self::queue::WaitQueue;
 use crate::ring::{Multi, Side, SideWord, Single};
 

@@ -75,6 +75,13 @@ struct Entry {
     previous: Option<usize>,
 }
 
+impl Ticket {
+    /// Forgets a wake that everybody got: there is no one to hand it to, and no place to keep.
+    pub(super) fn forget_wake(&mut self) {
+        self.woken = false;
+    }
+}
+
 impl List {
     fn push_back(&mut self, waker: Waker) -> Place {
         self.number += 1;
@@ -251,16 +258,22 @@ impl Waiters for WaitQueue {
 
     unsafe fn notify_all(&self, bit: &impl Bit) {
         let mut batch = WakeBatch::new();
+        // Everybody who is here now. Who comes back while we wake the others waits for the next
+        // step: else wakers that poll at once could keep us here for ever.
+        let mut newest = None;
         loop {
             let mut list = self.list.lock();
-            while !batch.is_full() {
-                let Some(waker) = list.notify_first(&self.served) else {
-                    bit.disarm();
-                    break;
-                };
-                batch.push(waker);
+            let newest = *newest.get_or_insert(list.number);
+            let more = loop {
+                let more = list.first.is_some_and(|key| list.entries[key].number <= newest);
+                if !more || batch.is_full() {
+                    break more;
+                }
+                batch.push(list.notify_first(&self.served).expect("the list has a first"));
+            };
+            if list.first.is_none() {
+                bit.disarm();
             }
-            let more = list.first.is_some();
             drop(list);
             batch.wake_all();
             if !more {
