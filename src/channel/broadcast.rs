@@ -123,9 +123,9 @@ impl<T> Shared<T> {
     }
 
     /// A new receiver, for what comes from now on.
-    fn subscribe(self: &Arc<Self>) -> Receiver<T> {
-        let mut state = self.state();
-        Receiver { shared: Arc::clone(self), next: state.log.enter() }
+    fn subscribe(this: &Arc<Self>) -> Receiver<T> {
+        let mut state = this.state();
+        Receiver { shared: Arc::clone(this), next: state.log.enter() }
     }
 }
 
@@ -158,7 +158,7 @@ impl<T> Sender<T> {
     /// Makes a receiver that sees the messages sent from now on.
     #[doc(alias = "new_receiver")]
     pub fn subscribe(&self) -> Receiver<T> {
-        self.shared.subscribe()
+        Shared::subscribe(&self.shared)
     }
 
     /// How many receivers there are.
@@ -244,7 +244,7 @@ impl<T> Receiver<T> {
     /// Makes a receiver that sees the messages sent from now on.
     #[doc(alias = "new_receiver")]
     pub fn resubscribe(&self) -> Self {
-        self.shared.subscribe()
+        Shared::subscribe(&self.shared)
     }
 
     /// The number of messages that are kept for this receiver, without those it has missed.
