@@ -18,11 +18,12 @@ const RANKS: [(&str, u32); 10] = [
 ];
 
 /// The files that may say `unsafe`.
-const UNSAFE: [&str; 25] = [
+const UNSAFE: [&str; 26] = [
     "channel/batch.rs",
     "channel/core.rs",
     "channel/future.rs",
     "channel/in_place.rs",
+    "channel/oneshot.rs",
     "channel/permit.rs",
     "channel/poll.rs",
     "channel/receiver.rs",

@@ -15,6 +15,9 @@ use super::{Channel, Kind, Mpmc, Mpsc, Receiver, Sender, Spmc, Spsc, pair};
 use crate::ring::RingBuffer;
 use crate::util::prompt_waker;
 
+mod broadcast_tests;
+mod oneshot_tests;
+
 /// A channel whose ring starts at its last slot, so that it wraps at once.
 fn channel<K: Kind>(capacity: usize) -> (Sender<usize, K>, Receiver<usize, K>) {
     pair(Channel::on(RingBuffer::starting_at(capacity + 1, capacity)))

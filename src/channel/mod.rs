@@ -12,6 +12,9 @@
 //! The topology is part of the handles' type: a sender of which there is one is not `Clone` and
 //! sends through `&mut self`, and pays for no other.
 //!
+//! What is not a queue has a module of its own: [`oneshot`] carries one value, [`broadcast`]
+//! shows every message to every receiver.
+//!
 //! # Three ways to send and to receive
 //!
 //! | waits as a task | does not wait | waits as a thread |
@@ -53,11 +56,13 @@
 //! ```
 
 mod batch;
+pub mod broadcast;
 mod core;
 mod error;
 mod future;
 mod in_place;
 mod kind;
+pub mod oneshot;
 mod permit;
 mod poll;
 mod receiver;

@@ -51,7 +51,7 @@ pub(super) const MAX_SLOTS: usize = usize::MAX >> INDEX;
 
 /// One side's word, and its private copy of the other side's index.
 #[derive(Debug)]
-pub struct SideWord {
+pub(crate) struct SideWord {
     /// See the picture above.
     word: AtomicUsize,
     /// What `peer_index` last saw in the other side's word; touched under a claim only.

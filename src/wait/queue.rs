@@ -25,11 +25,10 @@ use std::task::Waker;
 
 use slab::Slab;
 
-use super::Waiters;
+use super::{Bit, Waiters};
 use crate::primitive::Mutex;
 use crate::primitive::atomic::AtomicU64;
 use crate::primitive::atomic::Ordering::{Acquire, Relaxed, Release};
-use crate::ring::SideWord;
 use crate::util::WakeBatch;
 
 /// Any number of waiters.
@@ -75,6 +74,13 @@ struct Entry {
     loser: bool,
     next: Option<usize>,
     previous: Option<usize>,
+}
+
+impl Ticket {
+    /// Forgets a wake that everybody got: there is no one to hand it to, and no place to keep.
+    pub(super) fn forget_wake(&mut self) {
+        self.woken = None;
+    }
 }
 
 impl List {
@@ -183,7 +189,7 @@ impl Waiters for WaitQueue {
     unsafe fn wait(
         &self,
         ticket: &mut Ticket,
-        _: &SideWord,
+        _: &impl Bit,
         waker: &Waker,
         arm: impl FnOnce() -> bool,
         holds: impl FnOnce() -> bool,
@@ -230,7 +236,7 @@ impl Waiters for WaitQueue {
     }
 
     #[inline]
-    unsafe fn finish(&self, ticket: &mut Ticket, bit: &SideWord) {
+    unsafe fn finish(&self, ticket: &mut Ticket, bit: &impl Bit) {
         // The wake that was taken led to this success.
         ticket.woken = None;
         if ticket.place.is_some() {
@@ -240,13 +246,13 @@ impl Waiters for WaitQueue {
     }
 
     #[inline]
-    unsafe fn cancel(&self, ticket: &mut Ticket, _: &SideWord) {
+    unsafe fn cancel(&self, ticket: &mut Ticket, _: &impl Bit) {
         if ticket.place.is_some() || ticket.woken.is_some() {
             self.give_up(std::mem::take(ticket));
         }
     }
 
-    unsafe fn notify_one(&self, bit: &SideWord) {
+    unsafe fn notify_one(&self, bit: &impl Bit) {
         let mut list = self.list.lock();
         let waker = list.notify_first(&self.served);
         if waker.is_none() {
@@ -258,37 +264,49 @@ impl Waiters for WaitQueue {
         }
     }
 
-    unsafe fn notify_many(&self, count: usize, bit: &SideWord) {
+    unsafe fn notify_many(&self, count: usize, bit: &impl Bit) {
         /// Those still to be notified; also when a waker panics.
-        struct Rest<'a>(&'a WaitQueue, usize, &'a SideWord);
-        impl Rest<'_> {
+        struct Rest<'a, B: Bit> {
+            queue: &'a WaitQueue,
+            bit: &'a B,
+            count: usize,
+            /// Who comes back while we wake the others waits for the next step: else wakers that
+            /// poll at once could keep us here for ever.
+            newest: Option<u64>,
+        }
+        impl<B: Bit> Rest<'_, B> {
             fn notify(&mut self) {
                 let mut batch = WakeBatch::new();
-                while self.1 > 0 {
-                    let mut list = self.0.list.lock();
-                    while self.1 > 0 && !batch.is_full() {
-                        let Some(waker) = list.notify_first(&self.0.served) else {
-                            self.2.disarm();
-                            self.1 = 0;
+                while self.count > 0 {
+                    let mut list = self.queue.list.lock();
+                    let newest = *self.newest.get_or_insert(list.number);
+                    while self.count > 0 && !batch.is_full() {
+                        let first = list.first.filter(|&key| list.entries[key].number <= newest);
+                        if first.is_none() {
+                            self.count = 0;
                             break;
-                        };
-                        batch.push(waker);
-                        self.1 -= 1;
+                        }
+                        batch
+                            .push(list.notify_first(&self.queue.served).expect("there is a first"));
+                        self.count -= 1;
+                    }
+                    if list.first.is_none() {
+                        self.bit.disarm();
                     }
                     drop(list);
                     batch.wake_all();
                 }
             }
         }
-        impl Drop for Rest<'_> {
+        impl<B: Bit> Drop for Rest<'_, B> {
             fn drop(&mut self) {
                 self.notify();
             }
         }
-        Rest(self, count, bit).notify();
+        Rest { queue: self, bit, count, newest: None }.notify();
     }
 
-    unsafe fn release(&self, _: &SideWord) {}
+    unsafe fn release(&self, _: &impl Bit) {}
 }
 
 impl WaitQueue {
