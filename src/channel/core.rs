@@ -16,15 +16,17 @@
 //!    state: [`State`] is read off the ring.
 
 use std::ptr::NonNull;
+use std::sync::OnceLock;
 use std::task::{Context, Poll, ready};
 
 use super::State;
 use super::error::{TryRecvError, TrySendError};
-use crate::primitive::atomic::AtomicUsize;
-use crate::primitive::atomic::Ordering::{AcqRel, Relaxed};
+use crate::primitive::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
+use crate::primitive::atomic::{AtomicUsize, fence};
 use crate::ring::{Kept, Multi, Nothing, Refused, RingBuffer, Single, Stash, Waits};
 use crate::util::budget;
-use crate::wait::{WaitSide, Waiters};
+use crate::wait::queue::Ticket;
+use crate::wait::{Event, WaitSide, Waiters};
 
 /// What the handles of one channel share.
 #[derive(Debug)]
@@ -35,6 +37,8 @@ pub(super) struct Channel<T, P: WaitSide, C: WaitSide> {
     /// Live handles of each side, changed by their `clone` and `drop` only.
     senders: AtomicUsize,
     receivers: AtomicUsize,
+    /// Who waits for the end; made by the first who does.
+    closing: OnceLock<Box<Event>>,
 }
 
 /// What a waiting send remembers.
@@ -63,6 +67,7 @@ impl<T, P: WaitSide, C: WaitSide> Channel<T, P, C> {
             waiting_receivers: C::Waiters::default(),
             senders: AtomicUsize::new(1),
             receivers: AtomicUsize::new(1),
+            closing: OnceLock::new(),
         }
     }
 
@@ -463,13 +468,39 @@ impl<T, P: WaitSide, C: WaitSide> Channel<T, P, C> {
     /// Refuses messages from now on, and wakes everybody. False if that was so already.
     pub(super) fn close(&self) -> bool {
         let Some(waits) = self.ring.close() else { return false };
-        // A waker may panic: the senders are woken all the same.
+        // A waker may panic: the others are woken all the same.
         let _senders = OnDrop(|| self.wake_senders());
+        let _others = OnDrop(|| self.tell_of_the_end());
         if C::SHARED || waits.0 {
             // SAFETY: the close has cleared the bit, if the receivers' side is Single.
             unsafe { self.waiting_receivers.notify_many(usize::MAX, self.ring.consumers_bit()) };
         }
         true
+    }
+
+    /// Ready when the channel is closed.
+    pub(super) fn poll_closed(&self, ticket: &mut Ticket, cx: &mut Context<'_>) -> Poll<()> {
+        let closing = self.closing.get_or_init(Box::default);
+        // Ordering: pairs with the fence in `tell_of_the_end`: who closes sees us here, or we see
+        // the channel closed.
+        fence(SeqCst);
+        closing.poll_until(ticket, cx, || self.ring.is_closed().then_some(()))
+    }
+
+    /// A wait for the end was dropped.
+    pub(super) fn cancel_closed(&self, ticket: &mut Ticket) {
+        if let Some(closing) = self.closing.get() {
+            closing.leave(ticket);
+        }
+    }
+
+    /// Wakes those who wait for the end, and nothing else.
+    fn tell_of_the_end(&self) {
+        // Ordering: pairs with the fence in `poll_closed`.
+        fence(SeqCst);
+        if let Some(closing) = self.closing.get() {
+            closing.notify();
+        }
     }
 
     /// Wakes all senders of a channel that is closed.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::core::{Channel, SendTicket};
 use super::error::{SendError, SendTimeoutError, TrySendError};
-use super::future::SendFuture;
+use super::future::{ClosedFuture, SendFuture};
 use super::{Kind, Mpmc, State, Topology};
 use crate::primitive::Arc;
 use crate::ring::{Multi, Single};
@@ -79,6 +79,26 @@ impl<T, K: Kind> Sender<T, K> {
     /// Whether both send to the same channel.
     pub fn same_channel(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.channel, &other.channel)
+    }
+
+    /// Waits until the channel is closed: the receivers are gone, or somebody closed it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # annulus::block_on(async {
+    /// let (tx, rx) = annulus::channel::mpsc::<u8>(1);
+    /// annulus::spawn(async move { drop(rx) });
+    /// tx.closed().await;
+    /// assert!(tx.is_closed());
+    /// # });
+    /// ```
+    pub fn closed(&self) -> ClosedFuture<'_, T, K> {
+        ClosedFuture::new(&self.channel)
     }
 
     /// Where the channel is in its life.
