@@ -67,6 +67,7 @@ mod permit;
 mod poll;
 mod receiver;
 mod sender;
+mod turn;
 mod weak;
 
 pub use self::batch::{Iter, RecvManyFuture, SendManyFuture, TryIter};

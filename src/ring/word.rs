@@ -58,6 +58,8 @@ pub(crate) struct SideWord {
     peer: UnsafeCell<usize>,
     /// Free slots that are promised to somebody (`credit.rs`); written under a claim only.
     pub(super) promised: AtomicUsize,
+    /// How many at this side starve (`channel/turn.rs`): beside the word, because each looks.
+    pub(super) starving: AtomicUsize,
 }
 
 /// The right to move the index of one side, until `publish` or `abandon`.
@@ -105,6 +107,7 @@ impl SideWord {
             word: AtomicUsize::new(index << INDEX),
             peer: UnsafeCell::new(index),
             promised: AtomicUsize::new(0),
+            starving: AtomicUsize::new(0),
         }
     }
 

@@ -112,6 +112,8 @@ impl WaitCell {
 }
 
 impl Waiters for WaitCell {
+    const MANY: bool = false;
+
     type Ticket = Armed;
 
     #[inline]

@@ -70,6 +70,19 @@ impl WaitSide for Multi {
 ///    (Those of a Multi side may be called by anybody at any time.)
 /// 3. `release` of a Single side is the waiter's last call.
 pub trait Waiters: Debug + Default + Send + Sync {
+    /// Whether several can wait here, and compete.
+    const MANY: bool;
+
+    /// How often the operation was woken and had to wait again.
+    fn losses(_: &Self::Ticket) -> u32 {
+        0
+    }
+
+    /// Whether the operation waits, or was woken.
+    fn has_waited(_: &Self::Ticket) -> bool {
+        true
+    }
+
     /// What a waiting operation remembers of its place.
     type Ticket: Debug + Default + Unpin + Send + Sync;
 

@@ -47,6 +47,8 @@ pub struct Ticket {
     /// A wake that has been taken out of the queue and not yet been used: the number with which
     /// the operation waited for it.
     woken: Option<u64>,
+    /// How often it was woken and had to wait again.
+    losses: u32,
 }
 
 /// Which entry.
@@ -170,6 +172,16 @@ impl WaitQueue {
 }
 
 impl Waiters for WaitQueue {
+    const MANY: bool = true;
+
+    fn losses(ticket: &Ticket) -> u32 {
+        ticket.losses
+    }
+
+    fn has_waited(ticket: &Ticket) -> bool {
+        ticket.place.is_some() || ticket.woken.is_some()
+    }
+
     type Ticket = Ticket;
 
     #[inline]
@@ -182,7 +194,7 @@ impl Waiters for WaitQueue {
             self.served.load(Acquire) >= place.number
         };
         if notified {
-            *ticket = Ticket { place: None, woken: Some(place.number) };
+            (ticket.place, ticket.woken) = (None, Some(place.number));
         }
     }
 
@@ -205,7 +217,7 @@ impl Waiters for WaitQueue {
         let waits = match ticket.place {
             // Notified just now: the wake is spent by the next try.
             Some(place) if self.take_notice(&mut list, place) => {
-                *ticket = Ticket { place: None, woken: Some(place.number) };
+                (ticket.place, ticket.woken) = (None, Some(place.number));
                 false
             }
             place => {
@@ -219,10 +231,13 @@ impl Waiters for WaitQueue {
                             let waker = waker.expect("a new entry has a new waker");
                             // Who was woken, and came too late, does not lose his place.
                             let place = match ticket.woken {
-                                Some(number) => list.push_front(waker, number),
+                                Some(number) => {
+                                    ticket.losses += 1;
+                                    list.push_front(waker, number)
+                                }
                                 None => list.push_back(waker),
                             };
-                            *ticket = Ticket { place: Some(place), woken: None };
+                            (ticket.place, ticket.woken) = (Some(place), None);
                         }
                     }
                     true
@@ -238,7 +253,7 @@ impl Waiters for WaitQueue {
     #[inline]
     unsafe fn finish(&self, ticket: &mut Ticket, bit: &impl Bit) {
         // The wake that was taken led to this success.
-        ticket.woken = None;
+        (ticket.woken, ticket.losses) = (None, 0);
         if ticket.place.is_some() {
             // SAFETY: the same contract.
             unsafe { self.cancel(ticket, bit) };
@@ -312,7 +327,7 @@ impl Waiters for WaitQueue {
 impl WaitQueue {
     /// Leaves the queue, and hands on a wake that came.
     #[cold]
-    fn give_up(&self, Ticket { place, woken }: Ticket) {
+    fn give_up(&self, Ticket { place, woken, .. }: Ticket) {
         let mut list = self.list.lock();
         let (mut ours, mut notified) = (None, woken.is_some());
         if let Some(place) = place {
