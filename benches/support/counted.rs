@@ -1,6 +1,6 @@
 //! Channels that count how often their futures say Pending.
 //!
-//! Counting costs a nanosecond or two for each message, so it is not done while times are taken.
+//! Counting costs nanoseconds for each message, so it is not done while times are taken.
 
 use std::future::{Future, poll_fn};
 use std::marker::PhantomData;
