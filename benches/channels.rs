@@ -36,8 +36,9 @@
 //!   wake later. In our own runtime our channels, and tokio's in its, also say so after 128
 //!   messages, to give others their turn. crossfire spins and yields its thread inside a poll
 //!   first, so few of its waits show here, but in the CPU time;
-//! - its allocations: what a run twice as long allocates more. The allocator does not count while
-//!   times are taken.
+//! - its allocations.
+//!
+//! The last two are what a run twice as long counts more; nothing is counted while times are taken.
 //!
 //! Contenders take turns, as in `versus_tokio`, each worker on a processor of its own. Plain
 //! threads are also measured where the system puts them: when it puts two that wait for each other
@@ -91,6 +92,7 @@ mod support {
     #[allow(dead_code, reason = "no task yields here")]
     pub(crate) mod api;
     pub(crate) mod contender;
+    pub(crate) mod counted;
     pub(crate) mod crew;
     pub(crate) mod flows;
     pub(crate) mod league;

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use super::api::{Api, Message, Rx, Tx};
 use super::contender::Case;
+use super::counted::Counted;
 use super::crew::{Crew, Work};
+use super::rivals::On;
 use super::stream::stream;
 use super::threads::{ThreadRx, ThreadTx, Threads};
 
@@ -27,6 +29,8 @@ pub(crate) struct Flow {
     large: bool,
     /// Whether one task or thread sends a message, receives it, sends the next.
     alone: bool,
+    /// Whether Pendings are counted.
+    counted: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -45,7 +49,7 @@ impl Flow {
             (1, _) => Topology::Spmc,
             _ => Topology::Mpmc,
         };
-        Self { topology, senders, receivers, capacity, large: false, alone: false }
+        Self { topology, senders, receivers, capacity, large: false, alone: false, counted: false }
     }
 
     /// So many senders and receivers with each capacity.
@@ -62,6 +66,11 @@ impl Flow {
             alone: true,
             ..Self::new(1, 1, 64)
         })
+    }
+
+    /// The same, with Pendings counted if there are tasks.
+    pub(crate) fn counted(self) -> Self {
+        Self { counted: true, ..self }
     }
 
     /// What tasks do.
@@ -83,9 +92,11 @@ impl Flow {
     pub(crate) async fn in_tasks<A: Api>(self, runs: u64) -> Duration {
         let messages = runs * LAP;
         let start = Instant::now();
-        let sum = match self.large {
-            false => self.tasks::<A, u64>(messages).await,
-            true => self.tasks::<A, Large>(messages).await,
+        let sum = match (self.large, self.counted) {
+            (false, false) => self.tasks::<A, u64>(messages).await,
+            (true, false) => self.tasks::<A, Large>(messages).await,
+            (false, true) => self.tasks::<On<A, Counted<A>>, u64>(messages).await,
+            (true, true) => self.tasks::<On<A, Counted<A>>, Large>(messages).await,
         };
         let time = start.elapsed();
         self.check(messages, sum);
@@ -93,7 +104,7 @@ impl Flow {
     }
 
     async fn tasks<A: Api, M: Message>(self, messages: u64) -> u64 {
-        let Self { topology, senders, receivers, capacity, large: _, alone } = self;
+        let Self { topology, senders, receivers, capacity, alone, .. } = self;
         match topology {
             Topology::Spsc => {
                 let (tx, rx) = A::spsc::<M>(capacity);
@@ -126,7 +137,7 @@ impl Flow {
     /// One channel, so many times as many messages, in plain threads; none if it hangs.
     pub(crate) fn in_threads<T: Threads>(self, crew: &Crew, runs: u64) -> Option<Duration> {
         let messages = runs * LAP;
-        let Self { topology, senders, receivers, capacity, large: _, alone } = self;
+        let Self { topology, senders, receivers, capacity, alone, .. } = self;
         let work = match topology {
             Topology::Spsc => {
                 let (tx, rx) = T::spsc::<u64>(capacity);
@@ -169,7 +180,7 @@ impl Case for Flow {
 /// The row's name in both reports.
 impl fmt::Display for Flow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { topology, senders, receivers, capacity, large, alone } = self;
+        let Self { topology, senders, receivers, capacity, large, alone, counted: _ } = self;
         let name = match topology {
             Topology::Spsc => "spsc",
             Topology::Mpsc => "mpsc",

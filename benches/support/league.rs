@@ -2,6 +2,7 @@
 
 use super::allocations::allocations;
 use super::contender::{Case, Contender};
+use super::counted::pendings;
 use super::flows::Flow;
 use super::measure::{Cost, in_turns};
 
@@ -14,8 +15,15 @@ pub(crate) struct League {
     pub(crate) tasks: bool,
 }
 
-/// A contender's cost of a message and its allocations for it.
-type Cell = Option<(Cost, f64)>;
+/// What a contender pays for a message.
+type Cell = Option<(Cost, Counts)>;
+
+/// What is counted, for each message.
+#[derive(Debug, Clone, Copy)]
+struct Counts {
+    pendings: f64,
+    allocations: f64,
+}
 
 impl League {
     /// Measures the flows with the filter in their name, or in the title, and prints two tables;
@@ -44,9 +52,11 @@ impl League {
         for (flow, cells) in &measured {
             print!("| {flow} |");
             for cell in cells {
-                show(cell, |(cost, allocations)| match self.tasks {
-                    true => format!("{:.0} / {:.2} / {allocations:.2}", cost.cpu, cost.pendings),
-                    false => format!("{:.0} / {allocations:.2}", cost.cpu),
+                show(cell, |&(Cost { cpu, .. }, Counts { pendings, allocations })| {
+                    match self.tasks {
+                        true => format!("{cpu:.0} / {pendings:.2} / {allocations:.2}"),
+                        false => format!("{cpu:.0} / {allocations:.2}"),
+                    }
                 });
             }
             println!();
@@ -67,7 +77,7 @@ impl League {
         let costs = in_turns(flow, &self.contenders);
         let cell = |(contender, cost): (&Contender<Flow>, Option<Cost>)| {
             let cost = cost?;
-            Some((cost, allocations_per_message(flow, contender, cost.nanos)?))
+            Some((cost, counts(flow, contender, cost.nanos)?))
         };
         self.contenders.iter().zip(costs).map(cell).collect()
     }
@@ -91,20 +101,26 @@ impl League {
     }
 }
 
-fn show(cell: &Cell, text: impl FnOnce(&(Cost, f64)) -> String) {
+fn show(cell: &Cell, text: impl FnOnce(&(Cost, Counts)) -> String) {
     print!(" {} |", cell.as_ref().map_or_else(|| String::from("hangs"), text));
 }
 
-/// Of two runs, one twice as long: what the longer one allocates more, so that making the channel
-/// and the tasks does not count. None if it hangs. A message takes so many nanoseconds.
-fn allocations_per_message(flow: Flow, contender: &Contender<Flow>, nanos: f64) -> Option<f64> {
+/// Of two runs, one twice as long: what is counted more in the longer one, so that making the
+/// channel and the tasks does not count. None if it hangs. A message takes so many nanoseconds.
+fn counts(flow: Flow, contender: &Contender<Flow>, nanos: f64) -> Option<Counts> {
     /// About the time of the shorter run.
     const SAMPLE_NANOS: f64 = 20e6;
     let runs = (SAMPLE_NANOS / nanos / flow.elements() as f64).ceil() as u64;
     let count = |runs| {
-        let (count, time) = allocations(|| (contender.time)(flow, runs));
-        time.map(|_| count)
+        let before = pendings();
+        let (allocations, time) = allocations(|| (contender.time)(flow.counted(), runs));
+        time.map(|_| (pendings() - before, allocations))
     };
     let (once, twice) = (count(runs)?, count(2 * runs)?);
-    Some(twice.saturating_sub(once) as f64 / (runs * flow.elements()) as f64)
+    let per_message =
+        |once, twice: u64| twice.saturating_sub(once) as f64 / (runs * flow.elements()) as f64;
+    Some(Counts {
+        pendings: per_message(once.0, twice.0),
+        allocations: per_message(once.1, twice.1),
+    })
 }

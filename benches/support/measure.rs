@@ -9,7 +9,6 @@ use std::time::Duration;
 use criterion::{Criterion, SamplingMode, Throughput};
 
 use super::contender::{Case, Contender};
-use super::stream::pendings;
 
 /// Odd, so that a median is a measurement.
 const ROUNDS: usize = 21;
@@ -24,8 +23,6 @@ pub(crate) struct Cost {
     pub(crate) nanos: f64,
     /// Nanoseconds of all processors together; not a number if the system does not say.
     pub(crate) cpu: f64,
-    /// How often somebody had to wait.
-    pub(crate) pendings: f64,
 }
 
 /// One contender's slices.
@@ -34,7 +31,6 @@ struct Lane {
     rounds: usize,
     nanos: Vec<f64>,
     cpu: Option<u64>,
-    pendings: u64,
 }
 
 /// What each contender pays for an element of `case`; none for one that hangs.
@@ -46,25 +42,24 @@ pub(crate) fn in_turns<C: Case>(case: C, contenders: &[Contender<C>]) -> Vec<Opt
         let rounds = CELL.div_duration_f64(one.max(SLICE)) as usize;
         let rounds = rounds.clamp(1, ROUNDS);
         let runs = SLICE.div_duration_f64(one).ceil() as u64;
-        Some(Lane { runs, rounds, nanos: Vec::new(), cpu: Some(0), pendings: 0 })
+        Some(Lane { runs, rounds, nanos: Vec::new(), cpu: Some(0) })
     };
     let mut lanes: Vec<_> = contenders.iter().map(lane).collect();
     for round in 0..ROUNDS {
         for turn in 0..lanes.len() {
             let i = (round + turn) % lanes.len();
             let Some(lane) = lanes[i].as_mut().filter(|lane| round < lane.rounds) else { continue };
-            let before = (cpu_time(), pendings());
+            let before = cpu_time();
             let time = (contenders[i].time)(case, lane.runs);
-            let after = (cpu_time(), pendings());
+            let after = cpu_time();
             let elements = (lane.runs * case.elements()) as f64;
             let Some(time) = time else {
                 lanes[i] = None;
                 continue;
             };
             lane.nanos.push(time.as_nanos() as f64 / elements);
-            let spent = after.0.zip(before.0).map(|(after, before)| after.saturating_sub(before));
+            let spent = after.zip(before).map(|(after, before)| after.saturating_sub(before));
             lane.cpu = lane.cpu.zip(spent).map(|(sum, spent)| sum + spent);
-            lane.pendings += after.1 - before.1;
         }
     }
     lanes.into_iter().map(|lane| lane.map(|lane| lane.cost(case))).collect()
@@ -77,7 +72,6 @@ impl Lane {
         Cost {
             nanos: self.nanos[self.nanos.len() / 2],
             cpu: self.cpu.map_or(f64::NAN, |cpu| cpu as f64 / elements),
-            pendings: self.pendings as f64 / elements,
         }
     }
 }
