@@ -13,7 +13,7 @@
 //! sends through `&mut self`, and pays for no other.
 //!
 //! What is not a queue has a module of its own: [`oneshot`] carries one value, [`broadcast`]
-//! shows every message to every receiver.
+//! shows every message to every receiver, [`watch`] holds one value and tells when it changes.
 //!
 //! # Three ways to send and to receive
 //!
@@ -63,6 +63,7 @@ mod kind;
 pub mod oneshot;
 mod receiver;
 mod sender;
+pub mod watch;
 
 pub use self::error::{SendError, TryRecvError, TrySendError};
 pub use self::future::{RecvFuture, SendFuture};
