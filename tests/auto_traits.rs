@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use annulus::channel::{
     Closing, Mpmc, Mpsc, Receiver, RecvFuture, SendError, SendFuture, Sender, Spmc, Spsc,
-    TryRecvError, TrySendError, broadcast, oneshot,
+    TryRecvError, TrySendError, broadcast, oneshot, watch,
 };
 use annulus::ring::{Consumer, Multi, Producer, RingBuffer, Single};
 use annulus::{Builder, JoinError, JoinHandle, Runtime, YieldNow};
@@ -70,6 +70,13 @@ fn the_other_kinds_too() {
     all::<broadcast::SendError<u8>>();
     all::<broadcast::RecvError>();
     all::<broadcast::TryRecvError>();
+    all::<watch::Sender<u8>>();
+    all::<watch::Receiver<u8>>();
+    all::<watch::Changed<'static, u8>>();
+    all::<watch::Closed<'static, u8>>();
+    all::<watch::WaitFor<'static, u8, fn(&u8) -> bool>>();
+    all::<watch::RecvError>();
+    unpin::<watch::WaitFor<'static, u8, std::marker::PhantomPinned>>();
     unpin::<broadcast::RecvFuture<'static, std::marker::PhantomPinned>>();
     unpin::<oneshot::Receiver<std::marker::PhantomPinned>>();
 }
@@ -79,6 +86,11 @@ not_send!(
     broadcast::Sender<Message>,
     broadcast::Receiver<Message>,
     broadcast::RecvFuture<'static, Message>,
+    watch::Sender<Message>,
+    watch::Receiver<Message>,
+    watch::Changed<'static, Message>,
+    // A locked value does not move to another thread.
+    watch::Ref<'static, u8>,
     oneshot::Sender<Rc<u8>>,
     oneshot::Receiver<Rc<u8>>,
     oneshot::Closed<'static, Rc<u8>>,

@@ -13,7 +13,7 @@
 //! sends through `&mut self`, and pays for no other.
 //!
 //! What is not a queue has a module of its own: [`oneshot`] carries one value, [`broadcast`]
-//! shows every message to every receiver.
+//! shows every message to every receiver, [`watch`] holds one value and tells when it changes.
 //!
 //! # Three ways to send and to receive
 //!
@@ -68,6 +68,7 @@ mod poll;
 mod receiver;
 mod sender;
 mod turn;
+pub mod watch;
 mod weak;
 
 pub use self::batch::{Iter, RecvManyFuture, SendManyFuture, TryIter};

@@ -22,7 +22,7 @@
 //!    set by the side that the picture names, and never cleared.
 //! 2. The value's place is the sender's until SENT is set, and the receiver's afterwards. The
 //!    receiver takes the value once, at the latest when it is dropped.
-//! 3. RX_WAITS and TX_WAITS are the WAITS bits of the two [`WaitCell`]s. They are in the same
+//! 3. RX_WAITS and TX_WAITS are the WAITS bits of the two `WaitCell`s. They are in the same
 //!    byte, so that setting SENT, GONE or CLOSED takes the bit, and with it the duty to wake,
 //!    in one step. A bit is only ever taken by who then wakes, or by its waiter.
 
