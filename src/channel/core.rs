@@ -26,7 +26,7 @@ use crate::primitive::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use crate::primitive::atomic::{AtomicUsize, fence};
 use crate::ring::{FullAt, Kept, Multi, Nothing, Refused, RingBuffer, Single, Stash, Waits};
 use crate::wait::queue::Ticket;
-use crate::wait::{Event, WaitSide, Waiters};
+use crate::wait::{Event, WaitSide, Waiters, thread};
 
 /// What the handles of one channel share.
 #[derive(Debug)]
@@ -249,6 +249,16 @@ impl<T, P: WaitSide, C: WaitSide> Channel<T, P, C> {
         let holds = |seen| self.ring.still_empty(seen);
         // SAFETY: our own contract.
         unsafe { side.poll(ticket, cx, attempt, arm, holds) }
+    }
+
+    /// For a thread that is going to receive: looks on for a while, or until it need not wait.
+    pub(super) fn look_on_not_empty(&self) {
+        thread::look_on(self.ring.capacity(), || !self.ring.is_empty() || self.ring.is_closed());
+    }
+
+    /// For a thread that is going to send: looks on for a while, or until it need not wait.
+    pub(super) fn look_on_not_full(&self) {
+        thread::look_on(self.ring.capacity(), || !self.ring.is_full() || self.ring.is_closed());
     }
 
     /// Gets permits for at least one message and at most `want`; says how many.

@@ -187,6 +187,7 @@ impl<T, P: WaitSide> Receiver<T, Topology<P, Multi>, Open> {
     /// worker under it, and every task there.
     #[doc(alias = "blocking_recv")]
     pub fn recv_blocking(&self) -> Option<T> {
+        self.channel().look_on_not_empty();
         thread::block_on(self.recv())
     }
 
@@ -252,6 +253,7 @@ impl<T, P: WaitSide> Receiver<T, Topology<P, Single>, Open> {
     /// worker under it, and every task there.
     #[doc(alias = "blocking_recv")]
     pub fn recv_blocking(&mut self) -> Option<T> {
+        self.channel().look_on_not_empty();
         thread::block_on(self.recv())
     }
 

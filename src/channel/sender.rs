@@ -156,6 +156,7 @@ impl<T, C: WaitSide> Sender<T, Topology<Multi, C>> {
     /// Gives the message back if the channel is closed, or closes while this waits.
     #[doc(alias = "blocking_send")]
     pub fn send_blocking(&self, message: T) -> Result<(), SendError<T>> {
+        self.channel.look_on_not_full();
         thread::block_on(self.send(message))
     }
 
@@ -233,6 +234,7 @@ impl<T, C: WaitSide> Sender<T, Topology<Single, C>> {
     /// Gives the message back if the channel is closed, or closes while this waits.
     #[doc(alias = "blocking_send")]
     pub fn send_blocking(&mut self, message: T) -> Result<(), SendError<T>> {
+        self.channel.look_on_not_full();
         thread::block_on(self.send(message))
     }
 
