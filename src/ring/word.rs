@@ -209,6 +209,16 @@ impl SideWord {
         self.peer.with(|p| unsafe { *p })
     }
 
+    /// Sets the private copy of the other side's index, for who knows it.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds a claim of this side, and the other side is at `index`.
+    pub(super) unsafe fn set_peer(&self, index: usize) {
+        // SAFETY: by the contract no one else touches the copy while the claim is held.
+        self.peer.with_mut(|p| unsafe { *p = index });
+    }
+
     /// The other side's index: the private copy, refreshed from `other` when it equals `limit`.
     ///
     /// # Safety
