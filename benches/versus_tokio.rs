@@ -18,7 +18,7 @@
 //! and spawns its tasks anew; that is counted, and spread over thousands of elements.
 //!
 //! Criterion measures the contenders of a row back to back. The tables, which are for the README,
-//! measure them in turns (see [`table`]), once with the threads where the system puts them, and
+//! measure them in turns (see [`measure`]), once with the threads where the system puts them, and
 //! once with each worker on a processor of its own: left alone, the system may keep two workers
 //! on one processor for seconds. A ratio below 1 is a loss, printed bold.
 //!
@@ -41,15 +41,26 @@
 //! - Two processors contend little: `VERSUS_CPUS` is for machines with more.
 
 use std::env;
+use std::rc::Rc;
 use std::time::Duration;
 
-use criterion::{Criterion, SamplingMode, Throughput};
+use criterion::Criterion;
 
-use self::support::contender::{Contender, contenders, pin};
+use self::support::api::{Annulus, Tokio};
+use self::support::contender::{Contender, Home, pin, processors};
 use self::support::rows::Row;
-use self::support::table;
+use self::support::{measure, table};
 
-mod support;
+/// What this benchmark uses of what the benchmarks share.
+mod support {
+    pub(crate) mod api;
+    pub(crate) mod contender;
+    #[allow(dead_code, reason = "the tables here show nothing but the time")]
+    pub(crate) mod measure;
+    pub(crate) mod rows;
+    pub(crate) mod stream;
+    pub(crate) mod table;
+}
 
 fn main() {
     let mut criterion = Criterion::default()
@@ -58,32 +69,38 @@ fn main() {
         .warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_millis(800))
         .configure_from_args();
-    let contenders = contenders();
-    report(&mut criterion, &contenders);
+    let homes = homes();
+    let contenders = contenders(&homes);
+    measure::report(&mut criterion, "", &Row::all(), &contenders);
     criterion.final_summary();
 
     if tables_wanted() {
         table::print("Workers where the system puts them", &contenders);
-        match pin(&contenders) {
+        match pin(homes.iter().map(|home| home.team())) {
             Ok(()) => table::print("Each worker on a processor of its own", &contenders),
             Err(error) => println!("\nNo worker has a processor of its own: {error}"),
         }
     }
 }
 
-/// Criterion's report: the contenders one after the other, row by row.
-fn report(criterion: &mut Criterion, contenders: &[Contender]) {
-    for row in Row::all() {
-        let mut group = criterion.benchmark_group(row.to_string());
-        group.throughput(Throughput::Elements(row.elements()));
-        group.sampling_mode(SamplingMode::Flat);
-        for contender in contenders {
-            group.bench_function(contender.name, |bencher| {
-                bencher.iter_custom(|runs| (contender.time)(row, runs));
-            });
-        }
-        group.finish();
-    }
+/// The two with a worker for each processor, then the two with one.
+fn homes() -> [Rc<Home>; 4] {
+    let workers = processors().len();
+    [
+        Home::annulus("annulus-mt", workers),
+        Home::tokio_multi_thread("tokio-mt", workers),
+        Home::annulus("annulus-1w", 1),
+        Home::tokio_current_thread("tokio-ct"),
+    ]
+}
+
+fn contenders(homes: &[Rc<Home>; 4]) -> [Contender<Row>; 4] {
+    [
+        homes[0].contender("annulus-mt", Row::time::<Annulus>),
+        homes[1].contender("tokio-mt", Row::time::<Tokio>),
+        homes[2].contender("annulus-1w", Row::time::<Annulus>),
+        homes[3].contender("tokio-ct", Row::time::<Tokio>),
+    ]
 }
 
 /// Whether this is `cargo bench`, and of everything or of the tables.

@@ -69,6 +69,11 @@ mod runtime;
 pub use runtime::{Builder, Runtime, YieldNow, block_on, spawn, yield_now};
 pub use task::{JoinError, JoinHandle};
 
+mod macros;
+
+#[doc(hidden)]
+pub use macros::support as __private;
+
 /// The programs of the README are tests, too.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

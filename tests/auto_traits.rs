@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use annulus::channel::{
     Closing, Mpmc, Mpsc, Receiver, RecvFuture, SendError, SendFuture, Sender, Spmc, Spsc,
-    TryRecvError, TrySendError,
+    TryRecvError, TrySendError, broadcast, oneshot, watch,
 };
 use annulus::ring::{Consumer, Multi, Producer, RingBuffer, Single};
 use annulus::{Builder, JoinError, JoinHandle, Runtime, YieldNow};
@@ -58,7 +58,42 @@ fn handles_cross_threads_if_messages_do() {
     all::<TryRecvError>();
 }
 
+#[test]
+fn the_other_kinds_too() {
+    all::<oneshot::Sender<Message>>();
+    all::<oneshot::Receiver<Message>>();
+    all::<oneshot::Closed<'static, Message>>();
+    all::<oneshot::RecvError>();
+    all::<broadcast::Sender<u8>>();
+    all::<broadcast::Receiver<u8>>();
+    all::<broadcast::RecvFuture<'static, u8>>();
+    all::<broadcast::SendError<u8>>();
+    all::<broadcast::RecvError>();
+    all::<broadcast::TryRecvError>();
+    all::<watch::Sender<u8>>();
+    all::<watch::Receiver<u8>>();
+    all::<watch::Changed<'static, u8>>();
+    all::<watch::Closed<'static, u8>>();
+    all::<watch::WaitFor<'static, u8, fn(&u8) -> bool>>();
+    all::<watch::RecvError>();
+    unpin::<watch::WaitFor<'static, u8, std::marker::PhantomPinned>>();
+    unpin::<broadcast::RecvFuture<'static, std::marker::PhantomPinned>>();
+    unpin::<oneshot::Receiver<std::marker::PhantomPinned>>();
+}
+
 not_send!(
+    // Messages are shared: they have to be Sync, too.
+    broadcast::Sender<Message>,
+    broadcast::Receiver<Message>,
+    broadcast::RecvFuture<'static, Message>,
+    watch::Sender<Message>,
+    watch::Receiver<Message>,
+    watch::Changed<'static, Message>,
+    // A locked value does not move to another thread.
+    watch::Ref<'static, u8>,
+    oneshot::Sender<Rc<u8>>,
+    oneshot::Receiver<Rc<u8>>,
+    oneshot::Closed<'static, Rc<u8>>,
     Sender<Rc<u8>, Spsc>,
     Sender<Rc<u8>, Mpmc>,
     Receiver<Rc<u8>, Spsc>,

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Waker};
 use std::thread;
+use std::time::Duration;
 
 use annulus::{Builder, Runtime, channel, yield_now};
 
@@ -322,4 +323,68 @@ fn settings() {
     assert!(catch_unwind(|| Builder::new().worker_threads(0)).is_err());
     assert!(catch_unwind(|| Builder::new().worker_threads(65)).is_err());
     assert!(catch_unwind(|| channel::bounded::<u8>(0)).is_err());
+}
+
+/// Blocks this thread until `rx` has something; too long means that nobody ran its sender.
+fn patiently<T>(rx: &mpsc::Receiver<T>) -> T {
+    rx.recv_timeout(Duration::from_secs(20)).expect("the task is run while others sleep")
+}
+
+/// A guest that was called for work, and has its root to poll first, leaves the work to others.
+#[test]
+fn a_guest_in_a_long_poll_is_not_relied_upon() {
+    let runtime = runtime(3);
+    for _ in 0..50 {
+        let (tx, rx) = mpsc::channel();
+        let (asleep, root) = mpsc::channel::<Waker>();
+        let (theirs, woken) = (&runtime, &AtomicUsize::new(0));
+        thread::scope(|s| {
+            s.spawn(move || {
+                let root = root.recv().unwrap();
+                // By now the guest is likely to sleep; it is right in any case.
+                (0..1000).for_each(|_| thread::yield_now());
+                drop(theirs.spawn(async move { tx.send(()).unwrap() }));
+                woken.store(1, SeqCst);
+                root.wake();
+            });
+            let mut asleep = Some(asleep);
+            runtime.block_on(poll_fn(|cx| {
+                if let Some(asleep) = asleep.take() {
+                    asleep.send(cx.waker().clone()).unwrap();
+                }
+                if woken.load(SeqCst) == 0 {
+                    return Poll::Pending;
+                }
+                patiently(&rx);
+                Poll::Ready(())
+            }));
+        });
+    }
+}
+
+/// The one who looks after tasks behind long polls is called away: another takes over.
+#[test]
+fn a_sentinel_that_is_called_away_has_a_successor() {
+    let runtime = runtime(3);
+    for _ in 0..20 {
+        let (tx, rx) = mpsc::channel();
+        let (ask, asked) = mpsc::channel();
+        let (release, released) = mpsc::channel::<()>();
+        let (done, wait) = mpsc::channel();
+        drop(runtime.spawn(async move {
+            // Has some seat look round, and become the sentinel.
+            annulus::spawn(async {}).await.unwrap();
+            (0..1000).for_each(|_| thread::yield_now());
+            // Into the slot, which the sentinel watches.
+            drop(annulus::spawn(async move { tx.send(()).unwrap() }));
+            ask.send(()).unwrap();
+            patiently(&rx);
+            release.send(()).unwrap();
+            done.send(()).unwrap();
+        }));
+        asked.recv().unwrap();
+        // Goes to a seat that sleeps, maybe the sentinel's, and stays there.
+        drop(runtime.spawn(async move { patiently(&released) }));
+        patiently(&wait);
+    }
 }

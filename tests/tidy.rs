@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The ranks of ARCHITECTURE.md; a file imports from lower ones, and from its own module.
-const RANKS: [(&str, u32); 9] = [
+const RANKS: [(&str, u32); 10] = [
     ("primitive", 0),
     ("util", 1),
     ("ring", 2),
@@ -13,19 +13,22 @@ const RANKS: [(&str, u32); 9] = [
     ("task", 5),
     ("executor", 7),
     ("runtime", 8),
+    ("macros", 9),
     ("lib", 10),
 ];
 
 /// The files that may say `unsafe`.
-const UNSAFE: [&str; 25] = [
+const UNSAFE: [&str; 27] = [
     "channel/batch.rs",
     "channel/core.rs",
     "channel/future.rs",
     "channel/in_place.rs",
+    "channel/oneshot.rs",
     "channel/permit.rs",
     "channel/poll.rs",
     "channel/receiver.rs",
     "channel/sender.rs",
+    "channel/turn.rs",
     "executor/context.rs",
     "executor/mod.rs",
     "executor/queue.rs",
@@ -80,7 +83,8 @@ fn imports_go_down() {
     for (name, text) in source() {
         let module = name.split(['/', '.']).next().unwrap();
         for (line, code) in code(&text) {
-            for path in code.split("crate::").skip(1) {
+            // `$crate` is what a macro says elsewhere.
+            for path in code.replace("$crate::", "").split("crate::").skip(1) {
                 let other = path.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap();
                 assert!(
                     other == module || rank(other) < rank(module),

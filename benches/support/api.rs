@@ -1,41 +1,76 @@
-//! What a row may use of a runtime, so that each row is written once for all of them.
+//! What a row may use of a runtime and of its channels, so that each row is written once for all.
 //!
-//! Everything is resolved at compile time: a row calls the runtimes' own functions.
+//! Everything is resolved at compile time: a row calls the runtimes' and channels' own functions.
 
+use std::fmt::Debug;
 use std::future::Future;
 use std::sync::Arc;
 
 use annulus::channel::{self, Mpmc, Mpsc, Receiver, Sender, Spmc, Spsc};
 use tokio::sync::{Mutex, mpsc};
 
-/// A runtime and its bounded channels of numbers. Call these functions from its tasks.
-pub(crate) trait Api: 'static {
+/// What is sent: a number, and as much beside it as the row wants.
+pub(crate) trait Message: Debug + Send + Unpin + 'static {
+    fn new(number: u64) -> Self;
+    fn number(&self) -> u64;
+}
+
+impl Message for u64 {
+    fn new(number: u64) -> Self {
+        number
+    }
+
+    fn number(&self) -> u64 {
+        *self
+    }
+}
+
+impl<const WORDS: usize> Message for [u64; WORDS] {
+    fn new(number: u64) -> Self {
+        [number; WORDS]
+    }
+
+    fn number(&self) -> u64 {
+        self[0]
+    }
+}
+
+/// A runtime. Call these functions from its tasks.
+pub(crate) trait Spawn: 'static {
     /// Starts a task; what is returned waits for its result.
     fn spawn<F>(future: F) -> impl Future<Output = F::Output> + Send + 'static
     where
         F: Future<Output: Send + 'static> + Send + 'static;
 
     fn yield_now() -> impl Future<Output = ()> + Send;
-
-    fn spsc(capacity: usize) -> (impl Tx, impl Rx);
-    fn mpsc(capacity: usize) -> (impl Tx + Clone, impl Rx);
-    fn spmc(capacity: usize) -> (impl Tx, impl Rx + Clone);
-    fn mpmc(capacity: usize) -> (impl Tx + Clone, impl Rx + Clone);
 }
 
+/// Bounded channels for tasks.
+pub(crate) trait Channels: 'static {
+    fn spsc<M: Message>(capacity: usize) -> (impl Tx<M>, impl Rx<M>);
+    fn mpsc<M: Message>(capacity: usize) -> (impl Tx<M> + Clone, impl Rx<M>);
+    fn spmc<M: Message>(capacity: usize) -> (impl Tx<M>, impl Rx<M> + Clone);
+    fn mpmc<M: Message>(capacity: usize) -> (impl Tx<M> + Clone, impl Rx<M> + Clone);
+}
+
+/// A runtime and the channels that its tasks use.
+pub(crate) trait Api: Spawn + Channels {}
+
+impl<A: Spawn + Channels> Api for A {}
+
 /// A sender. By `&mut`, because that is what a sender of which there is one may ask for.
-pub(crate) trait Tx: Send + 'static {
-    fn send(&mut self, message: u64) -> impl Future<Output = ()> + Send;
+pub(crate) trait Tx<M>: Send + 'static {
+    fn send(&mut self, message: M) -> impl Future<Output = ()> + Send;
 }
 
 /// A receiver; `None` ends the stream.
-pub(crate) trait Rx: Send + 'static {
-    fn recv(&mut self) -> impl Future<Output = Option<u64>> + Send;
+pub(crate) trait Rx<M>: Send + 'static {
+    fn recv(&mut self) -> impl Future<Output = Option<M>> + Send;
 }
 
 pub(crate) enum Annulus {}
 
-impl Api for Annulus {
+impl Spawn for Annulus {
     fn spawn<F>(future: F) -> impl Future<Output = F::Output> + Send + 'static
     where
         F: Future<Output: Send + 'static> + Send + 'static,
@@ -47,20 +82,22 @@ impl Api for Annulus {
     fn yield_now() -> impl Future<Output = ()> + Send {
         annulus::yield_now()
     }
+}
 
-    fn spsc(capacity: usize) -> (impl Tx, impl Rx) {
+impl Channels for Annulus {
+    fn spsc<M: Message>(capacity: usize) -> (impl Tx<M>, impl Rx<M>) {
         channel::spsc(capacity)
     }
 
-    fn mpsc(capacity: usize) -> (impl Tx + Clone, impl Rx) {
+    fn mpsc<M: Message>(capacity: usize) -> (impl Tx<M> + Clone, impl Rx<M>) {
         channel::mpsc(capacity)
     }
 
-    fn spmc(capacity: usize) -> (impl Tx, impl Rx + Clone) {
+    fn spmc<M: Message>(capacity: usize) -> (impl Tx<M>, impl Rx<M> + Clone) {
         channel::spmc(capacity)
     }
 
-    fn mpmc(capacity: usize) -> (impl Tx + Clone, impl Rx + Clone) {
+    fn mpmc<M: Message>(capacity: usize) -> (impl Tx<M> + Clone, impl Rx<M> + Clone) {
         channel::mpmc(capacity)
     }
 }
@@ -68,15 +105,15 @@ impl Api for Annulus {
 /// The four topologies have one API but four types.
 macro_rules! annulus_handles {
     ($($kind:ty),*) => {$(
-        impl Tx for Sender<u64, $kind> {
-            async fn send(&mut self, message: u64) {
-                Sender::<u64, $kind>::send(self, message).await.expect("receivers outlive senders");
+        impl<M: Message> Tx<M> for Sender<M, $kind> {
+            async fn send(&mut self, message: M) {
+                Sender::<M, $kind>::send(self, message).await.expect("receivers outlive senders");
             }
         }
 
-        impl Rx for Receiver<u64, $kind> {
-            async fn recv(&mut self) -> Option<u64> {
-                Receiver::<u64, $kind>::recv(self).await
+        impl<M: Message> Rx<M> for Receiver<M, $kind> {
+            async fn recv(&mut self) -> Option<M> {
+                Receiver::<M, $kind>::recv(self).await
             }
         }
     )*};
@@ -86,7 +123,7 @@ annulus_handles!(Spsc, Mpsc, Spmc, Mpmc);
 
 pub(crate) enum Tokio {}
 
-impl Api for Tokio {
+impl Spawn for Tokio {
     fn spawn<F>(future: F) -> impl Future<Output = F::Output> + Send + 'static
     where
         F: Future<Output: Send + 'static> + Send + 'static,
@@ -98,44 +135,57 @@ impl Api for Tokio {
     fn yield_now() -> impl Future<Output = ()> + Send {
         tokio::task::yield_now()
     }
+}
 
-    fn spsc(capacity: usize) -> (impl Tx, impl Rx) {
+impl Channels for Tokio {
+    fn spsc<M: Message>(capacity: usize) -> (impl Tx<M>, impl Rx<M>) {
         mpsc::channel(capacity)
     }
 
-    fn mpsc(capacity: usize) -> (impl Tx + Clone, impl Rx) {
+    fn mpsc<M: Message>(capacity: usize) -> (impl Tx<M> + Clone, impl Rx<M>) {
         mpsc::channel(capacity)
     }
 
-    fn spmc(capacity: usize) -> (impl Tx, impl Rx + Clone) {
+    fn spmc<M: Message>(capacity: usize) -> (impl Tx<M>, impl Rx<M> + Clone) {
         Self::mpmc(capacity)
     }
 
-    fn mpmc(capacity: usize) -> (impl Tx + Clone, impl Rx + Clone) {
+    fn mpmc<M: Message>(capacity: usize) -> (impl Tx<M> + Clone, impl Rx<M> + Clone) {
         let (tx, rx) = mpsc::channel(capacity);
-        (tx, TakeTurns(Arc::new(Mutex::new(rx))))
+        (tx, TakeTurns::new(rx))
     }
 }
 
-impl Tx for mpsc::Sender<u64> {
-    async fn send(&mut self, message: u64) {
+impl<M: Message> Tx<M> for mpsc::Sender<M> {
+    async fn send(&mut self, message: M) {
         mpsc::Sender::send(self, message).await.expect("receivers outlive senders");
     }
 }
 
-impl Rx for mpsc::Receiver<u64> {
-    async fn recv(&mut self) -> Option<u64> {
+impl<M: Message> Rx<M> for mpsc::Receiver<M> {
+    async fn recv(&mut self) -> Option<M> {
         mpsc::Receiver::recv(self).await
     }
 }
 
-/// What users of tokio do for want of a channel with many receivers: they share the one. Who
-/// waits for a message keeps the lock, the others wait for the lock.
-#[derive(Clone)]
-struct TakeTurns(Arc<Mutex<mpsc::Receiver<u64>>>);
+/// What users of a channel with one receiver do for want of more: they share the one. Who waits
+/// for a message keeps the lock, the others wait for the lock.
+pub(crate) struct TakeTurns<R>(Arc<Mutex<R>>);
 
-impl Rx for TakeTurns {
-    async fn recv(&mut self) -> Option<u64> {
+impl<R> TakeTurns<R> {
+    pub(crate) fn new(receiver: R) -> Self {
+        Self(Arc::new(Mutex::new(receiver)))
+    }
+}
+
+impl<R> Clone for TakeTurns<R> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<M: Message, R: Rx<M>> Rx<M> for TakeTurns<R> {
+    async fn recv(&mut self) -> Option<M> {
         self.0.lock().await.recv().await
     }
 }

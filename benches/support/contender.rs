@@ -1,94 +1,131 @@
-//! The runtimes that take part, and how their threads are tied to processors.
+//! Where tasks run: runtimes that stay up for all rows, and how their threads are tied to
+//! processors.
 
-use std::process::{self, Command, Stdio};
-use std::sync::mpsc::{self, SyncSender};
+use std::future::Future;
+use std::pin::Pin;
+use std::process::{Command, Stdio};
+use std::rc::Rc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
-use std::{env, fs, io};
+use std::{env, fmt, fs, io, thread};
 
-use super::api::{Annulus, Tokio};
-use super::rows::Row;
+/// How long something may take that takes milliseconds.
+const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A runtime that stays up for all rows.
-pub(crate) struct Contender {
-    /// Also what the names of its threads begin with.
+/// What is measured: a line of a table.
+pub(crate) trait Case: Copy + fmt::Display + 'static {
+    /// How many elements one run handles.
+    fn elements(self) -> u64;
+}
+
+/// One who takes part in the cases `C`: a column of a table.
+pub(crate) struct Contender<C> {
     pub(crate) name: &'static str,
-    /// How many threads of its own it has.
-    threads: usize,
-    /// Runs a row so many times in one task, and gives the time that took.
-    pub(crate) time: Box<dyn Fn(Row, u64) -> Duration>,
+    /// Runs a case so many times, and gives the time that took: none if it hung.
+    pub(crate) time: Box<dyn Fn(C, u64) -> Option<Duration>>,
 }
 
-/// The two with a worker for each processor, then the two with one.
-pub(crate) fn contenders() -> [Contender; 4] {
-    let workers = processors().len();
-    [
-        annulus("annulus-mt", workers),
-        tokio_multi_thread("tokio-mt", workers),
-        annulus("annulus-1w", 1),
-        tokio_current_thread("tokio-ct"),
-    ]
+type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A runtime to start tasks in from outside.
+pub(crate) struct Home {
+    team: Team,
+    start: Box<dyn Fn(Job)>,
 }
 
-fn annulus(name: &'static str, workers: usize) -> Contender {
-    let builder = annulus::Builder::new().worker_threads(workers).thread_name(name);
-    let runtime = builder.build().expect("the system lets us start threads");
-    let time = move |row: Row, runs| {
-        outside(|done| {
-            drop(runtime.spawn(async move { done.send(row.time::<Annulus>(runs).await) }));
-        })
-    };
-    Contender { name, threads: workers, time: Box::new(time) }
+impl Home {
+    pub(crate) fn annulus(name: &'static str, workers: usize) -> Rc<Self> {
+        let builder = annulus::Builder::new().worker_threads(workers).thread_name(name);
+        let runtime = builder.build().expect("the system lets us start threads");
+        let start = Box::new(move |job| drop(runtime.spawn(job)));
+        Rc::new(Self { team: Team { name, threads: workers }, start })
+    }
+
+    pub(crate) fn tokio_multi_thread(name: &'static str, workers: usize) -> Rc<Self> {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let runtime = builder.worker_threads(workers).thread_name(name).build();
+        let runtime = runtime.expect("the system lets us start threads");
+        let start = Box::new(move |job| drop(runtime.spawn(job)));
+        Rc::new(Self { team: Team { name, threads: workers }, start })
+    }
+
+    pub(crate) fn tokio_current_thread(name: &'static str) -> Rc<Self> {
+        let (jobs, todo) = mpsc::channel::<Job>();
+        let work = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().build();
+            let runtime = runtime.expect("a runtime without a thread");
+            for job in todo {
+                runtime.block_on(runtime.spawn(job)).expect("the row panicked");
+            }
+        };
+        let thread = thread::Builder::new().name(name.to_owned()).spawn(work);
+        thread.expect("the system lets us start threads");
+        let start = Box::new(move |job| jobs.send(job).expect("no row panicked"));
+        Rc::new(Self { team: Team { name, threads: 1 }, start })
+    }
+
+    /// One who does here what `run` says.
+    pub(crate) fn contender<C: Case, F>(
+        self: &Rc<Self>,
+        name: &'static str,
+        run: fn(C, u64) -> F,
+    ) -> Contender<C>
+    where
+        F: Future<Output = Duration> + Send + 'static,
+    {
+        let home = Rc::clone(self);
+        let time = move |case: C, runs| {
+            let (done, result) = mpsc::sync_channel(1);
+            let task = run(case, runs);
+            (home.start)(Box::pin(async move {
+                let _ = done.send(task.await);
+            }));
+            patiently(&result)
+        };
+        Contender { name, time: Box::new(time) }
+    }
+
+    pub(crate) fn team(&self) -> Team {
+        self.team
+    }
 }
 
-fn tokio_multi_thread(name: &'static str, workers: usize) -> Contender {
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    let runtime = builder.worker_threads(workers).thread_name(name).build();
-    let runtime = runtime.expect("the system lets us start threads");
-    let time = move |row: Row, runs| {
-        outside(|done| {
-            drop(runtime.spawn(async move { done.send(row.time::<Tokio>(runs).await) }));
-        })
-    };
-    Contender { name, threads: workers, time: Box::new(time) }
+/// What another thread sends back; none if that takes so long that it hangs.
+pub(crate) fn patiently<T>(result: &Receiver<T>) -> Option<T> {
+    match result.recv_timeout(PATIENCE) {
+        Ok(result) => Some(result),
+        Err(RecvTimeoutError::Timeout) => None,
+        Err(RecvTimeoutError::Disconnected) => panic!("the row panicked"),
+    }
 }
 
-fn tokio_current_thread(name: &'static str) -> Contender {
-    let runtime = tokio::runtime::Builder::new_current_thread().build();
-    let runtime = runtime.expect("a runtime without a thread");
-    let time = move |row: Row, runs| {
-        runtime.block_on(runtime.spawn(row.time::<Tokio>(runs))).expect("the row panicked")
-    };
-    Contender { name, threads: 0, time: Box::new(time) }
-}
-
-/// Waits, as a thread that belongs to no runtime, for the result of a task that `start` starts.
-fn outside(start: impl FnOnce(SyncSender<Duration>)) -> Duration {
-    let (done, result) = mpsc::sync_channel(1);
-    start(done);
-    let patience = Duration::from_secs(60);
-    result.recv_timeout(patience).expect("the row neither panics nor hangs")
+/// Threads that work together.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Team {
+    /// What the names of the threads begin with.
+    pub(crate) name: &'static str,
+    pub(crate) threads: usize,
 }
 
 /// The processors to use, by number: one for each worker.
-fn processors() -> Vec<String> {
+pub(crate) fn processors() -> Vec<String> {
     let list = env::var("VERSUS_CPUS").unwrap_or_else(|_| String::from("0,1"));
     list.split(',').map(str::to_owned).collect()
 }
 
-/// Ties each worker to a processor of its own: from outside, which works alike for all runtimes.
-/// Call it when all have run something, since a thread gets its name only once it runs.
+/// Ties each thread to one of the processors, in turn, which gives each worker its own: from
+/// outside, which works alike for all. Call it when all have run something, since a thread gets
+/// its name only once it runs.
 ///
 /// # Errors
 ///
 /// If this is not Linux, or has no `taskset`, or not these processors.
-pub(crate) fn pin(contenders: &[Contender]) -> io::Result<()> {
-    // This thread, the main one, is the worker of the current-thread runtime.
-    taskset(process::id(), &processors()[0])?;
-    for contender in contenders {
-        let threads = threads_of(contender.name)?;
-        assert_eq!(threads.len(), contender.threads, "threads of {}", contender.name);
-        for (thread, processor) in threads.into_iter().zip(processors()) {
-            taskset(thread, &processor)?;
+pub(crate) fn pin(teams: impl IntoIterator<Item = Team>) -> io::Result<()> {
+    for team in teams {
+        let threads = threads_of(team.name)?;
+        assert_eq!(threads.len(), team.threads, "threads of {}", team.name);
+        for (thread, processor) in threads.into_iter().zip(processors().iter().cycle()) {
+            taskset(thread, processor)?;
         }
     }
     Ok(())

@@ -6,6 +6,8 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use super::api::{Api, Rx, Tx};
+use super::contender::Case;
+use super::stream::{stream, sum_up};
 
 /// Messages through the channels of one run.
 const MESSAGES: u64 = 16_000;
@@ -68,17 +70,6 @@ impl Row {
         rows
     }
 
-    /// How many elements one run handles.
-    pub(crate) fn elements(self) -> u64 {
-        match self {
-            Self::PingPong => ROUND_TRIPS,
-            Self::SpawnOne | Self::SpawnChain => CHAIN,
-            Self::SpawnMany => CROWD,
-            Self::Yield => YIELDERS * YIELDS,
-            _ => MESSAGES,
-        }
-    }
-
     /// Runs the row so many times, as one task of the runtime `A`.
     pub(crate) async fn time<A: Api>(self, runs: u64) -> Duration {
         let start = Instant::now();
@@ -93,15 +84,15 @@ impl Row {
             Self::PingPong => ping_pong::<A>().await,
             Self::Spsc { capacity } => {
                 let (tx, rx) = A::spsc(capacity);
-                stream::<A>(vec![tx], vec![rx]).await
+                stream::<A, u64>(MESSAGES, vec![tx], vec![rx]).await
             }
             Self::Mpsc { senders, capacity } => {
                 let (tx, rx) = A::mpsc(capacity);
-                stream::<A>(vec![tx; senders], vec![rx]).await
+                stream::<A, u64>(MESSAGES, vec![tx; senders], vec![rx]).await
             }
             Self::Mpmc { senders, receivers, capacity } => {
                 let (tx, rx) = A::mpmc(capacity);
-                stream::<A>(vec![tx; senders], vec![rx; receivers]).await
+                stream::<A, u64>(MESSAGES, vec![tx; senders], vec![rx; receivers]).await
             }
             Self::FanOutShared => {
                 let (tx, rx) = A::spmc(ROOM);
@@ -118,6 +109,18 @@ impl Row {
         };
         let elements = self.elements();
         assert_eq!(sum, elements * (elements - 1) / 2, "{self} lost or invented something");
+    }
+}
+
+impl Case for Row {
+    fn elements(self) -> u64 {
+        match self {
+            Self::PingPong => ROUND_TRIPS,
+            Self::SpawnOne | Self::SpawnChain => CHAIN,
+            Self::SpawnMany => CROWD,
+            Self::Yield => YIELDERS * YIELDS,
+            _ => MESSAGES,
+        }
     }
 }
 
@@ -142,8 +145,8 @@ impl fmt::Display for Row {
 }
 
 async fn ping_pong<A: Api>() -> u64 {
-    let (mut ping, mut pinged) = A::spsc(1);
-    let (mut pong, mut ponged) = A::spsc(1);
+    let (mut ping, mut pinged) = A::spsc::<u64>(1);
+    let (mut pong, mut ponged) = A::spsc::<u64>(1);
     let echo = A::spawn(async move {
         while let Some(n) = pinged.recv().await {
             pong.send(n).await;
@@ -162,39 +165,8 @@ async fn ping_pong<A: Api>() -> u64 {
     sum
 }
 
-/// A task for each handle. The senders share the numbers below `MESSAGES`.
-async fn stream<A: Api>(senders: Vec<impl Tx>, receivers: Vec<impl Rx>) -> u64 {
-    let share = MESSAGES / senders.len() as u64;
-    let senders = senders.into_iter().zip(0..).map(|(mut tx, sender)| {
-        A::spawn(async move {
-            for n in sender * share..(sender + 1) * share {
-                tx.send(n).await;
-            }
-        })
-    });
-    let senders: Vec<_> = senders.collect();
-    let receivers = receivers.into_iter().map(|rx| A::spawn(sum_up(rx)));
-    let receivers: Vec<_> = receivers.collect();
-    for sender in senders {
-        sender.await;
-    }
-    let mut sum = 0;
-    for receiver in receivers {
-        sum += receiver.await;
-    }
-    sum
-}
-
-async fn sum_up(mut rx: impl Rx) -> u64 {
-    let mut sum = 0;
-    while let Some(n) = rx.recv().await {
-        sum += n;
-    }
-    sum
-}
-
 /// One task deals out the numbers to `txs` in turn, a task for each of `rxs` works on them.
-async fn fan_out<A: Api>(mut txs: Vec<impl Tx>, rxs: Vec<impl Rx>) -> u64 {
+async fn fan_out<A: Api>(mut txs: Vec<impl Tx<u64>>, rxs: Vec<impl Rx<u64>>) -> u64 {
     let (back, results) = A::mpsc(ROOM);
     for mut rx in rxs {
         let mut back = back.clone();
@@ -235,7 +207,7 @@ async fn spawn_many<A: Api>() -> u64 {
 }
 
 async fn spawn_chain<A: Api>() -> u64 {
-    fn link<A: Api>(n: u64, sum: u64, mut report: impl Tx) {
+    fn link<A: Api>(n: u64, sum: u64, mut report: impl Tx<u64>) {
         drop(A::spawn(async move {
             match n {
                 CHAIN => report.send(sum).await,
@@ -243,7 +215,7 @@ async fn spawn_chain<A: Api>() -> u64 {
             }
         }));
     }
-    let (report, mut reported) = A::spsc(1);
+    let (report, mut reported) = A::spsc::<u64>(1);
     link::<A>(0, 0, report);
     reported.recv().await.expect("the last link reports")
 }

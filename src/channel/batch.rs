@@ -187,6 +187,7 @@ impl<T, K: Kind> Iterator for Iter<'_, T, K> {
     type Item = T;
 
     fn next(&mut self) -> Option<T> {
+        self.channel.look_on_not_empty();
         // SAFETY: on a Single side we borrow the one receiver for `'a`.
         thread::block_on(unsafe { super::RecvFuture::<T, K>::new(self.channel) })
     }

@@ -16,15 +16,17 @@
 //!    state: [`State`] is read off the ring.
 
 use std::ptr::NonNull;
-use std::task::{Context, Poll, ready};
+use std::sync::OnceLock;
+use std::task::{Context, Poll};
 
 use super::State;
 use super::error::{TryRecvError, TrySendError};
-use crate::primitive::atomic::AtomicUsize;
-use crate::primitive::atomic::Ordering::{AcqRel, Relaxed};
-use crate::ring::{Kept, Multi, Nothing, Refused, RingBuffer, Single, Stash, Waits};
-use crate::util::budget;
-use crate::wait::{WaitSide, Waiters};
+use super::turn::{Turn, Waiting};
+use crate::primitive::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
+use crate::primitive::atomic::{AtomicUsize, fence};
+use crate::ring::{FullAt, Kept, Multi, Nothing, Refused, RingBuffer, Single, Stash, Waits};
+use crate::wait::queue::Ticket;
+use crate::wait::{Event, WaitSide, Waiters, thread};
 
 /// What the handles of one channel share.
 #[derive(Debug)]
@@ -35,12 +37,14 @@ pub(super) struct Channel<T, P: WaitSide, C: WaitSide> {
     /// Live handles of each side, changed by their `clone` and `drop` only.
     senders: AtomicUsize,
     receivers: AtomicUsize,
+    /// Who waits for the end; made by the first who does.
+    closing: OnceLock<Box<Event>>,
 }
 
 /// What a waiting send remembers.
-pub(super) type SendTicket<P> = <<P as WaitSide>::Waiters as Waiters>::Ticket;
+pub(super) type SendTicket<P> = Turn<<P as WaitSide>::Waiters>;
 /// What a waiting receive remembers.
-pub(super) type RecvTicket<C> = <<C as WaitSide>::Waiters as Waiters>::Ticket;
+pub(super) type RecvTicket<C> = Turn<<C as WaitSide>::Waiters>;
 
 // The unsafe functions here have one contract: on a Single side no two of that side's calls
 // overlap. The handles fulfil it: a Single handle is not Clone, and its operations take it by
@@ -63,6 +67,7 @@ impl<T, P: WaitSide, C: WaitSide> Channel<T, P, C> {
             waiting_receivers: C::Waiters::default(),
             senders: AtomicUsize::new(1),
             receivers: AtomicUsize::new(1),
+            closing: OnceLock::new(),
         }
     }
 
@@ -72,6 +77,28 @@ impl<T, P: WaitSide, C: WaitSide> Channel<T, P, C> {
             true if self.ring.is_finished() => State::Closed,
             true => State::Closing,
         }
+    }
+
+    #[inline]
+    fn senders_side(&self) -> Waiting<'_, P::Waiters> {
+        let (bit, starving) = (self.ring.producers_bit(), self.ring.producers_starving());
+        Waiting { waiters: &self.waiting_senders, bit, starving }
+    }
+
+    #[inline]
+    fn receivers_side(&self) -> Waiting<'_, C::Waiters> {
+        let (bit, starving) = (self.ring.consumers_bit(), self.ring.consumers_starving());
+        Waiting { waiters: &self.waiting_receivers, bit, starving }
+    }
+
+    #[inline]
+    fn arm_not_full(&self) -> impl Fn(FullAt) -> bool {
+        |seen| self.ring.arm_not_full(seen)
+    }
+
+    #[inline]
+    fn still_full(&self) -> impl Fn(FullAt) -> bool {
+        |seen| self.ring.still_full(seen)
     }
 
     /// Moves the message out of `source` into the ring, or leaves it there.
@@ -173,36 +200,16 @@ impl<T, P: WaitSide, C: WaitSide> Channel<T, P, C> {
         source: &mut Option<T>,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
-        ready!(budget::poll_proceed(cx));
-        let (waiters, bit) = (&self.waiting_senders, self.ring.producers_bit());
-        // SAFETY: our own contract.
-        unsafe { waiters.take_wake(ticket) };
-        loop {
+        let side = self.senders_side();
+        let attempt = || {
             // SAFETY: our own contract.
             match unsafe { self.push(source) } {
-                Err(Refused::Full(seen)) => {
-                    // SAFETY: our own contract.
-                    let waits = unsafe {
-                        waiters.wait(
-                            ticket,
-                            bit,
-                            cx.waker(),
-                            || self.ring.arm_not_full(seen),
-                            || self.ring.still_full(seen),
-                        )
-                    };
-                    if waits {
-                        return Poll::Pending;
-                    }
-                }
-                Ok(()) | Err(Refused::Closed) => {
-                    // SAFETY: our own contract.
-                    unsafe { waiters.finish(ticket, bit) };
-                    budget::spend();
-                    return Poll::Ready(());
-                }
+                Err(Refused::Full(seen)) => Err(seen),
+                Ok(()) | Err(Refused::Closed) => Ok(()),
             }
-        }
+        };
+        // SAFETY: our own contract.
+        unsafe { side.poll(ticket, cx, attempt, self.arm_not_full(), self.still_full()) }
     }
 
     /// Ready with the oldest message, or with `None` when none will come.
@@ -232,36 +239,26 @@ impl<T, P: WaitSide, C: WaitSide> Channel<T, P, C> {
         cx: &mut Context<'_>,
         mut pop: impl FnMut() -> Result<R, Nothing>,
     ) -> Poll<Option<R>> {
-        ready!(budget::poll_proceed(cx));
-        let (waiters, bit) = (&self.waiting_receivers, self.ring.consumers_bit());
+        let side = self.receivers_side();
+        let attempt = || match pop() {
+            Err(Nothing::Empty(seen)) => Err(seen),
+            Err(Nothing::Closed) => Ok(None),
+            Ok(result) => Ok(Some(result)),
+        };
+        let arm = |seen| self.ring.arm_not_empty(seen);
+        let holds = |seen| self.ring.still_empty(seen);
         // SAFETY: our own contract.
-        unsafe { waiters.take_wake(ticket) };
-        loop {
-            let result = match pop() {
-                Err(Nothing::Empty(seen)) => {
-                    // SAFETY: our own contract.
-                    let waits = unsafe {
-                        waiters.wait(
-                            ticket,
-                            bit,
-                            cx.waker(),
-                            || self.ring.arm_not_empty(seen),
-                            || self.ring.still_empty(seen),
-                        )
-                    };
-                    if waits {
-                        return Poll::Pending;
-                    }
-                    continue;
-                }
-                Ok(message) => Some(message),
-                Err(Nothing::Closed) => None,
-            };
-            // SAFETY: our own contract.
-            unsafe { waiters.finish(ticket, bit) };
-            budget::spend();
-            return Poll::Ready(result);
-        }
+        unsafe { side.poll(ticket, cx, attempt, arm, holds) }
+    }
+
+    /// For a thread that is going to receive: looks on for a while, or until it need not wait.
+    pub(super) fn look_on_not_empty(&self) {
+        thread::look_on(self.ring.capacity(), || !self.ring.is_empty() || self.ring.is_closed());
+    }
+
+    /// For a thread that is going to send: looks on for a while, or until it need not wait.
+    pub(super) fn look_on_not_full(&self) {
+        thread::look_on(self.ring.capacity(), || !self.ring.is_full() || self.ring.is_closed());
     }
 
     /// Gets permits for at least one message and at most `want`; says how many.
@@ -285,37 +282,17 @@ impl<T, P: WaitSide, C: WaitSide> Channel<T, P, C> {
         want: usize,
         cx: &mut Context<'_>,
     ) -> Poll<usize> {
-        ready!(budget::poll_proceed(cx));
-        let (waiters, bit) = (&self.waiting_senders, self.ring.producers_bit());
+        let side = self.senders_side();
+        let attempt = || {
+            // SAFETY: our own contract.
+            match unsafe { self.try_reserve(want) } {
+                Err(Refused::Full(seen)) => Err(seen),
+                Err(Refused::Closed) => Ok(0),
+                Ok(count) => Ok(count),
+            }
+        };
         // SAFETY: our own contract.
-        unsafe { waiters.take_wake(ticket) };
-        loop {
-            // SAFETY: our own contract.
-            let count = match unsafe { self.try_reserve(want) } {
-                Ok(count) => count,
-                Err(Refused::Closed) => 0,
-                Err(Refused::Full(seen)) => {
-                    // SAFETY: our own contract.
-                    let waits = unsafe {
-                        waiters.wait(
-                            ticket,
-                            bit,
-                            cx.waker(),
-                            || self.ring.arm_not_full(seen),
-                            || self.ring.still_full(seen),
-                        )
-                    };
-                    if waits {
-                        return Poll::Pending;
-                    }
-                    continue;
-                }
-            };
-            // SAFETY: our own contract.
-            unsafe { waiters.finish(ticket, bit) };
-            budget::spend();
-            return Poll::Ready(count);
-        }
+        unsafe { side.poll(ticket, cx, attempt, self.arm_not_full(), self.still_full()) }
     }
 
     /// Sends with a permit, also when the channel has been closed since.
@@ -447,7 +424,7 @@ impl<T, P: WaitSide, C: WaitSide> Channel<T, P, C> {
     /// The contract above, for the senders' side.
     pub(super) unsafe fn cancel_send(&self, ticket: &mut SendTicket<P>) {
         // SAFETY: our own contract.
-        unsafe { self.waiting_senders.cancel(ticket, self.ring.producers_bit()) };
+        unsafe { self.senders_side().cancel(ticket) };
     }
 
     /// A receive was dropped before it was ready.
@@ -457,19 +434,45 @@ impl<T, P: WaitSide, C: WaitSide> Channel<T, P, C> {
     /// The contract above, for the receivers' side.
     pub(super) unsafe fn cancel_recv(&self, ticket: &mut RecvTicket<C>) {
         // SAFETY: our own contract.
-        unsafe { self.waiting_receivers.cancel(ticket, self.ring.consumers_bit()) };
+        unsafe { self.receivers_side().cancel(ticket) };
     }
 
     /// Refuses messages from now on, and wakes everybody. False if that was so already.
     pub(super) fn close(&self) -> bool {
         let Some(waits) = self.ring.close() else { return false };
-        // A waker may panic: the senders are woken all the same.
+        // A waker may panic: the others are woken all the same.
         let _senders = OnDrop(|| self.wake_senders());
+        let _others = OnDrop(|| self.tell_of_the_end());
         if C::SHARED || waits.0 {
             // SAFETY: the close has cleared the bit, if the receivers' side is Single.
             unsafe { self.waiting_receivers.notify_many(usize::MAX, self.ring.consumers_bit()) };
         }
         true
+    }
+
+    /// Ready when the channel is closed.
+    pub(super) fn poll_closed(&self, ticket: &mut Ticket, cx: &mut Context<'_>) -> Poll<()> {
+        let closing = self.closing.get_or_init(Box::default);
+        // Ordering: pairs with the fence in `tell_of_the_end`: who closes sees us here, or we see
+        // the channel closed.
+        fence(SeqCst);
+        closing.poll_until(ticket, cx, || self.ring.is_closed().then_some(()))
+    }
+
+    /// A wait for the end was dropped.
+    pub(super) fn cancel_closed(&self, ticket: &mut Ticket) {
+        if let Some(closing) = self.closing.get() {
+            closing.leave(ticket);
+        }
+    }
+
+    /// Wakes those who wait for the end, and nothing else.
+    fn tell_of_the_end(&self) {
+        // Ordering: pairs with the fence in `poll_closed`.
+        fence(SeqCst);
+        if let Some(closing) = self.closing.get() {
+            closing.notify();
+        }
     }
 
     /// Wakes all senders of a channel that is closed.

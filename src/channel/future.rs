@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use super::Kind;
 use super::core::{Channel, RecvTicket, SendTicket};
 use super::error::SendError;
+use crate::wait::queue::Ticket;
 
 /// Waits until the channel has room, and sends; made by `Sender::send`.
 #[must_use = "futures do nothing unless you `.await` or poll them"]
@@ -23,6 +24,41 @@ pub struct SendFuture<'a, T, K: Kind> {
 pub struct RecvFuture<'a, T, K: Kind> {
     channel: &'a Channel<T, K::Tx, K::Rx>,
     ticket: RecvTicket<K::Rx>,
+}
+
+/// Waits until the channel is closed; made by `Sender::closed`.
+#[must_use = "futures do nothing unless you `.await` or poll them"]
+pub struct ClosedFuture<'a, T, K: Kind> {
+    channel: &'a Channel<T, K::Tx, K::Rx>,
+    ticket: Ticket,
+}
+
+impl<'a, T, K: Kind> ClosedFuture<'a, T, K> {
+    pub(super) fn new(channel: &'a Channel<T, K::Tx, K::Rx>) -> Self {
+        Self { channel, ticket: Ticket::default() }
+    }
+}
+
+impl<T, K: Kind> Future for ClosedFuture<'_, T, K> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { channel, ticket } = self.get_mut();
+        channel.poll_closed(ticket, cx)
+    }
+}
+
+impl<T, K: Kind> Drop for ClosedFuture<'_, T, K> {
+    fn drop(&mut self) {
+        // Cancel: nothing is lost; everybody is told of the end.
+        self.channel.cancel_closed(&mut self.ticket);
+    }
+}
+
+impl<T, K: Kind> fmt::Debug for ClosedFuture<'_, T, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClosedFuture").field("ticket", &self.ticket).finish_non_exhaustive()
+    }
 }
 
 // The message is moved, never pinned.

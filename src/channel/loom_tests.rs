@@ -15,6 +15,10 @@ use super::{Channel, Kind, Mpmc, Mpsc, Receiver, Sender, Spmc, Spsc, pair};
 use crate::ring::RingBuffer;
 use crate::util::prompt_waker;
 
+mod broadcast_tests;
+mod oneshot_tests;
+mod watch_tests;
+
 /// A channel whose ring starts at its last slot, so that it wraps at once.
 fn channel<K: Kind>(capacity: usize) -> (Sender<usize, K>, Receiver<usize, K>) {
     pair(Channel::on(RingBuffer::starting_at(capacity + 1, capacity)))
@@ -183,6 +187,17 @@ fn close_wakes_who_waits() {
     });
 }
 
+/// A sender that waits for the end is told of it.
+#[test]
+fn close_wakes_who_waits_for_it() {
+    loom::model(|| {
+        let (tx, rx) = channel::<Spsc>(1);
+        let receiver = thread::spawn(move || drop(rx));
+        block_on(tx.closed());
+        receiver.join().unwrap();
+    });
+}
+
 /// What was reserved before the close is received, whoever closes and whenever.
 fn permit_against_close<K: Kind>(
     reserve: impl Fn(Sender<usize, K>) + Clone + Send + Sync + 'static,
@@ -192,7 +207,7 @@ fn permit_against_close<K: Kind>(
     let counts = StdArc::clone(&seen);
     loom::model(move || {
         let (tx, mut rx) = channel::<K>(1);
-        let closer = rx.shared();
+        let closer = crate::primitive::Arc::clone(rx.shared());
         let sender = {
             let reserve = reserve.clone();
             thread::spawn(move || reserve(tx))

@@ -12,6 +12,9 @@
 //! The topology is part of the handles' type: a sender of which there is one is not `Clone` and
 //! sends through `&mut self`, and pays for no other.
 //!
+//! What is not a queue has a module of its own: [`oneshot`] carries one value, [`broadcast`]
+//! shows every message to every receiver, [`watch`] holds one value and tells when it changes.
+//!
 //! # Three ways to send and to receive
 //!
 //! | waits as a task | does not wait | waits as a thread |
@@ -53,20 +56,24 @@
 //! ```
 
 mod batch;
+pub mod broadcast;
 mod core;
 mod error;
 mod future;
 mod in_place;
 mod kind;
+pub mod oneshot;
 mod permit;
 mod poll;
 mod receiver;
 mod sender;
+mod turn;
+pub mod watch;
 mod weak;
 
 pub use self::batch::{Iter, RecvManyFuture, SendManyFuture, TryIter};
 pub use self::error::{RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError};
-pub use self::future::{RecvFuture, SendFuture};
+pub use self::future::{ClosedFuture, RecvFuture, SendFuture};
 pub use self::in_place::{RecvRef, RecvRefFuture};
 pub use self::kind::{Closed, Closing, Kind, Mpmc, Mpsc, Open, Spmc, Spsc, State, Topology};
 pub use self::permit::{OwnedPermit, Permit, ReserveFuture, ReserveOwnedFuture};

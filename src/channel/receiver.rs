@@ -187,6 +187,7 @@ impl<T, P: WaitSide> Receiver<T, Topology<P, Multi>, Open> {
     /// worker under it, and every task there.
     #[doc(alias = "blocking_recv")]
     pub fn recv_blocking(&self) -> Option<T> {
+        self.channel().look_on_not_empty();
         thread::block_on(self.recv())
     }
 
@@ -252,6 +253,7 @@ impl<T, P: WaitSide> Receiver<T, Topology<P, Single>, Open> {
     /// worker under it, and every task there.
     #[doc(alias = "blocking_recv")]
     pub fn recv_blocking(&mut self) -> Option<T> {
+        self.channel().look_on_not_empty();
         thread::block_on(self.recv())
     }
 
@@ -287,7 +289,9 @@ fn recv_until<T, K: Kind>(
 }
 
 impl<T, K: Kind> Receiver<T, K, Closing> {
-    /// Takes the oldest message that is left; `None` is final.
+    /// Takes the oldest message that is left.
+    ///
+    /// `None` is final, unless a [`Permit`](super::Permit) is out with which one more may be sent.
     #[inline]
     pub fn try_recv(&mut self) -> Option<T> {
         // SAFETY: on a Single side this is the only receiver, and we have `&mut self`.
@@ -298,7 +302,7 @@ impl<T, K: Kind> Receiver<T, K, Closing> {
     ///
     /// # Errors
     ///
-    /// Gives the receiver back if messages are left to drain.
+    /// Gives the receiver back if messages are left to drain, or a permit is out.
     ///
     /// # Examples
     ///
@@ -311,7 +315,7 @@ impl<T, K: Kind> Receiver<T, K, Closing> {
     /// # Ok::<_, annulus::channel::TrySendError<i32>>(())
     /// ```
     pub fn into_closed(self) -> Result<Receiver<T, K, Closed>, Self> {
-        if self.is_empty() { Ok(Receiver::with(self.handle)) } else { Err(self) }
+        if self.state() == State::Closed { Ok(Receiver::with(self.handle)) } else { Err(self) }
     }
 }
 

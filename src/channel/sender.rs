@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::core::{Channel, SendTicket};
 use super::error::{SendError, SendTimeoutError, TrySendError};
-use super::future::SendFuture;
+use super::future::{ClosedFuture, SendFuture};
 use super::{Kind, Mpmc, State, Topology};
 use crate::primitive::Arc;
 use crate::ring::{Multi, Single};
@@ -81,6 +81,26 @@ impl<T, K: Kind> Sender<T, K> {
         Arc::ptr_eq(&self.channel, &other.channel)
     }
 
+    /// Waits until the channel is closed: the receivers are gone, or somebody closed it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # annulus::block_on(async {
+    /// let (tx, rx) = annulus::channel::mpsc::<u8>(1);
+    /// annulus::spawn(async move { drop(rx) });
+    /// tx.closed().await;
+    /// assert!(tx.is_closed());
+    /// # });
+    /// ```
+    pub fn closed(&self) -> ClosedFuture<'_, T, K> {
+        ClosedFuture::new(&self.channel)
+    }
+
     /// Where the channel is in its life.
     pub fn state(&self) -> State {
         self.channel.state()
@@ -136,6 +156,7 @@ impl<T, C: WaitSide> Sender<T, Topology<Multi, C>> {
     /// Gives the message back if the channel is closed, or closes while this waits.
     #[doc(alias = "blocking_send")]
     pub fn send_blocking(&self, message: T) -> Result<(), SendError<T>> {
+        self.channel.look_on_not_full();
         thread::block_on(self.send(message))
     }
 
@@ -213,6 +234,7 @@ impl<T, C: WaitSide> Sender<T, Topology<Single, C>> {
     /// Gives the message back if the channel is closed, or closes while this waits.
     #[doc(alias = "blocking_send")]
     pub fn send_blocking(&mut self, message: T) -> Result<(), SendError<T>> {
+        self.channel.look_on_not_full();
         thread::block_on(self.send(message))
     }
 

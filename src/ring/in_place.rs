@@ -67,7 +67,7 @@ impl<T, P: Side> RingBuffer<T, P, Multi> {
         let (head, next) = (claim.index, self.next(claim.index));
         let mut pushed_out = None;
         // SAFETY: we hold the claim.
-        if unsafe { self.has_room(&claim, next) }.is_err() {
+        while let Err(full) = unsafe { self.has_room(&claim, next) } {
             // SAFETY: the consumers' side is Multi.
             let Ok(theirs) = (unsafe { self.tail.claim::<Multi>(false) }) else {
                 unreachable!("the consumers' word is never closed")
@@ -75,6 +75,10 @@ impl<T, P: Side> RingBuffer<T, P, Multi> {
             let tail = theirs.index;
             if tail == head {
                 self.tail.abandon::<Multi>(theirs);
+                if full.promised < self.capacity() {
+                    // Consumers have made room meanwhile.
+                    continue;
+                }
                 self.head.abandon::<Multi>(claim);
                 return Err((item, false));
             }
@@ -82,10 +86,18 @@ impl<T, P: Side> RingBuffer<T, P, Multi> {
             // They keep everybody else out.
             pushed_out = Some(self.slots[tail].with(|slot| unsafe { (*slot).assume_init_read() }));
             let to = self.next(tail);
+            // Each side's copy of the other's index may be as old as the index that we move past
+            // it, and then would seem to be a whole round ahead.
+            // SAFETY: we hold both claims, and know both indices.
+            unsafe {
+                self.tail.set_peer(head);
+                self.head.set_peer(to);
+            }
             // The room is filled below, so that no sender who waits for it need be woken.
             let Ok(_) = self.tail.publish::<Multi, P>(theirs, to, false) else {
                 unreachable!("the consumers' word is never closed")
             };
+            break;
         }
         // SAFETY: slot `head` is free: there was room, or we have made it. The claim keeps other
         // producers out, and no consumer reads the slot before `publish`.

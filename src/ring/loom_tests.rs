@@ -154,3 +154,25 @@ fn close_against_push() {
     model::<Single>();
     model::<Multi>();
 }
+
+/// Pushing an item out, against a consumer: each item is taken once, by one of them.
+#[test]
+fn push_over_against_pop() {
+    loom::model(|| {
+        let ring = Arc::new(RingBuffer::<Message>::starting_at(2, 1));
+        let theirs = Arc::clone(&ring);
+        let producer = thread::spawn(move || {
+            let pushed_out = (1..=2).filter_map(|n| {
+                // SAFETY: the producers' side is Multi.
+                let pushed = unsafe { theirs.push_over(message(n)) };
+                pushed.ok().expect("nothing is promised, and nobody closes").0
+            });
+            pushed_out.map(|(n, _)| n).collect::<Vec<_>>()
+        });
+        let mut got: Vec<_> = (0..2).filter_map(|_| ring.pop()).map(|(n, _)| n).collect();
+        got.extend(producer.join().unwrap());
+        got.extend(std::iter::from_fn(|| ring.pop()).map(|(n, _)| n));
+        got.sort_unstable();
+        assert_eq!(got, [1, 2]);
+    });
+}

@@ -41,6 +41,7 @@ pub(crate) use self::credit::Kept;
 pub use self::side::{Multi, Side, Single};
 use self::word::MAX_SLOTS;
 pub(crate) use self::word::{SideWord, Waits};
+use crate::primitive::atomic::AtomicUsize;
 use crate::primitive::atomic::Ordering::{Acquire, Relaxed};
 use crate::primitive::{UnsafeCell, empty_slots};
 use crate::util::CachePadded;
@@ -410,6 +411,16 @@ impl<T, P: Side, C: Side> RingBuffer<T, P, C> {
     /// The word whose WAITS bit stands for waiting consumers.
     pub(crate) fn consumers_bit(&self) -> &SideWord {
         &self.head
+    }
+
+    /// How many consumers starve.
+    pub(crate) fn consumers_starving(&self) -> &AtomicUsize {
+        &self.tail.starving
+    }
+
+    /// How many producers starve.
+    pub(crate) fn producers_starving(&self) -> &AtomicUsize {
+        &self.head.starving
     }
 
     /// The word whose WAITS bit stands for waiting producers.

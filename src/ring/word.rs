@@ -51,13 +51,15 @@ pub(super) const MAX_SLOTS: usize = usize::MAX >> INDEX;
 
 /// One side's word, and its private copy of the other side's index.
 #[derive(Debug)]
-pub struct SideWord {
+pub(crate) struct SideWord {
     /// See the picture above.
     word: AtomicUsize,
     /// What `peer_index` last saw in the other side's word; touched under a claim only.
     peer: UnsafeCell<usize>,
     /// Free slots that are promised to somebody (`credit.rs`); written under a claim only.
     pub(super) promised: AtomicUsize,
+    /// How many at this side starve (`channel/turn.rs`): beside the word, because each looks.
+    pub(super) starving: AtomicUsize,
 }
 
 /// The right to move the index of one side, until `publish` or `abandon`.
@@ -105,6 +107,7 @@ impl SideWord {
             word: AtomicUsize::new(index << INDEX),
             peer: UnsafeCell::new(index),
             promised: AtomicUsize::new(0),
+            starving: AtomicUsize::new(0),
         }
     }
 
@@ -204,6 +207,16 @@ impl SideWord {
     pub(super) unsafe fn peer_copy(&self) -> usize {
         // SAFETY: by the contract no one else touches the copy while the claim is held.
         self.peer.with(|p| unsafe { *p })
+    }
+
+    /// Sets the private copy of the other side's index, for who knows it.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds a claim of this side, and the other side is at `index`.
+    pub(super) unsafe fn set_peer(&self, index: usize) {
+        // SAFETY: by the contract no one else touches the copy while the claim is held.
+        self.peer.with_mut(|p| unsafe { *p = index });
     }
 
     /// The other side's index: the private copy, refreshed from `other` when it equals `limit`.

@@ -29,11 +29,10 @@
 use std::fmt;
 use std::task::Waker;
 
-use super::Waiters;
+use super::{Bit, Waiters};
 use crate::primitive::UnsafeCell;
 use crate::primitive::atomic::AtomicBool;
 use crate::primitive::atomic::Ordering::{Acquire, Relaxed, Release};
-use crate::ring::SideWord;
 use crate::util::{Backoff, prompt_waker};
 
 /// One waker, and who may touch it.
@@ -69,7 +68,7 @@ pub struct Armed(bool);
 impl WaitCell {
     /// Gets the cell back for the waiter.
     #[inline]
-    fn reclaim(&self, bit: &SideWord) {
+    fn reclaim(&self, bit: &impl Bit) {
         // Ordering: Acquire pairs with the notifier's Release: it is done with the waker.
         if self.armed.load(Acquire) {
             self.disarm(bit);
@@ -77,7 +76,7 @@ impl WaitCell {
     }
 
     #[cold]
-    fn disarm(&self, bit: &SideWord) {
+    fn disarm(&self, bit: &impl Bit) {
         if bit.disarm() {
             // Ordering: Relaxed; who clears the bit is the only one at the cell.
             self.armed.store(false, Relaxed);
@@ -113,6 +112,8 @@ impl WaitCell {
 }
 
 impl Waiters for WaitCell {
+    const MANY: bool = false;
+
     type Ticket = Armed;
 
     #[inline]
@@ -122,7 +123,7 @@ impl Waiters for WaitCell {
     unsafe fn wait(
         &self,
         ticket: &mut Armed,
-        bit: &SideWord,
+        bit: &impl Bit,
         waker: &Waker,
         arm: impl FnOnce() -> bool,
         holds: impl FnOnce() -> bool,
@@ -145,21 +146,21 @@ impl Waiters for WaitCell {
     }
 
     #[inline]
-    unsafe fn finish(&self, ticket: &mut Armed, bit: &SideWord) {
+    unsafe fn finish(&self, ticket: &mut Armed, bit: &impl Bit) {
         // After a wake the bit is clear, and the notifier has disarmed the cell.
         if std::mem::take(&mut ticket.0) && bit.is_armed() {
             self.reclaim(bit);
         }
     }
 
-    unsafe fn cancel(&self, ticket: &mut Armed, bit: &SideWord) {
+    unsafe fn cancel(&self, ticket: &mut Armed, bit: &impl Bit) {
         // Cancel: nobody else waits here, so there is no one to hand a wake on to.
         // SAFETY: the same contract.
         unsafe { self.finish(ticket, bit) };
     }
 
     #[inline]
-    unsafe fn notify_one(&self, _: &SideWord) {
+    unsafe fn notify_one(&self, _: &impl Bit) {
         // SAFETY: we have cleared the bit (rule 2), so the waker is ours until `armed` is clear.
         let kept = self.waker.with(|kept| unsafe { (*kept).as_ref() });
         if let Some(Kept { waker, prompt: true }) = kept {
@@ -177,12 +178,12 @@ impl Waiters for WaitCell {
         }
     }
 
-    unsafe fn notify_many(&self, _: usize, bit: &SideWord) {
+    unsafe fn notify_many(&self, _: usize, bit: &impl Bit) {
         // SAFETY: the same contract.
         unsafe { self.notify_one(bit) };
     }
 
-    unsafe fn release(&self, bit: &SideWord) {
+    unsafe fn release(&self, bit: &impl Bit) {
         self.reclaim(bit);
         // SAFETY: the cell is not armed, so the waker is the waiter's, whose last call this is.
         drop(self.waker.with_mut(|kept| unsafe { (*kept).take() }));

@@ -4,9 +4,11 @@
 //! (`ring/word.rs`); who moves that side sees the bit and wakes. How the wakers are kept depends
 //! on how many can wait, which is a type: one, in a [`WaitCell`]; any number, first come first
 //! served, in a [`WaitQueue`]. A thread waits with the same machinery: its waker unparks it
-//! ([`thread`]).
+//! ([`thread`]). What is not a ring has its bit elsewhere ([`Bit`]); an [`Event`] is a queue with
+//! a bit of its own.
 
 pub(crate) mod cell;
+pub(crate) mod event;
 pub(crate) mod queue;
 pub(crate) mod thread;
 
@@ -14,8 +16,31 @@ use std::fmt::Debug;
 use std::task::Waker;
 
 pub(crate) use self::cell::WaitCell;
+pub(crate) use self::event::Event;
 pub(crate) use self::queue::WaitQueue;
 use crate::ring::{Multi, Side, SideWord, Single};
+
+/// The bit that says that somebody waits.
+pub trait Bit {
+    /// Clears it; true if it was set. Always a read-modify-write, so that it comes before or
+    /// after a waiter's setting of the bit, and the later of the two sees what the other knew.
+    fn disarm(&self) -> bool;
+
+    /// A hint, without synchronisation: whether it is set.
+    fn is_armed(&self) -> bool;
+}
+
+impl Bit for SideWord {
+    #[inline]
+    fn disarm(&self) -> bool {
+        self.disarm()
+    }
+
+    #[inline]
+    fn is_armed(&self) -> bool {
+        self.is_armed()
+    }
+}
 
 /// A [`Side`] whose threads can wait.
 pub trait WaitSide: Side {
@@ -45,6 +70,19 @@ impl WaitSide for Multi {
 ///    (Those of a Multi side may be called by anybody at any time.)
 /// 3. `release` of a Single side is the waiter's last call.
 pub trait Waiters: Debug + Default + Send + Sync {
+    /// Whether several can wait here, and compete.
+    const MANY: bool;
+
+    /// How often the operation was woken and had to wait again.
+    fn losses(_: &Self::Ticket) -> u32 {
+        0
+    }
+
+    /// Whether the operation waits, or was woken.
+    fn has_waited(_: &Self::Ticket) -> bool {
+        true
+    }
+
     /// What a waiting operation remembers of its place.
     type Ticket: Debug + Default + Unpin + Send + Sync;
 
@@ -64,7 +102,7 @@ pub trait Waiters: Debug + Default + Send + Sync {
     unsafe fn wait(
         &self,
         ticket: &mut Self::Ticket,
-        bit: &SideWord,
+        bit: &impl Bit,
         waker: &Waker,
         arm: impl FnOnce() -> bool,
         holds: impl FnOnce() -> bool,
@@ -75,33 +113,33 @@ pub trait Waiters: Debug + Default + Send + Sync {
     /// # Safety
     ///
     /// Rule 1.
-    unsafe fn finish(&self, ticket: &mut Self::Ticket, bit: &SideWord);
+    unsafe fn finish(&self, ticket: &mut Self::Ticket, bit: &impl Bit);
 
     /// The operation is given up: a wake that it got and has not used goes to the next.
     ///
     /// # Safety
     ///
     /// Rule 1.
-    unsafe fn cancel(&self, ticket: &mut Self::Ticket, bit: &SideWord);
+    unsafe fn cancel(&self, ticket: &mut Self::Ticket, bit: &impl Bit);
 
     /// Wakes the one who has waited longest.
     ///
     /// # Safety
     ///
     /// Rule 2.
-    unsafe fn notify_one(&self, bit: &SideWord);
+    unsafe fn notify_one(&self, bit: &impl Bit);
 
     /// Wakes the `count` who have waited longest, or all if there are fewer.
     ///
     /// # Safety
     ///
     /// Rule 2.
-    unsafe fn notify_many(&self, count: usize, bit: &SideWord);
+    unsafe fn notify_many(&self, count: usize, bit: &impl Bit);
 
     /// The last waiter of this side is gone: lets go of wakers kept for reuse.
     ///
     /// # Safety
     ///
     /// Rule 3.
-    unsafe fn release(&self, bit: &SideWord);
+    unsafe fn release(&self, bit: &impl Bit);
 }

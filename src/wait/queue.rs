@@ -25,11 +25,10 @@ use std::task::Waker;
 
 use slab::Slab;
 
-use super::Waiters;
+use super::{Bit, Waiters};
 use crate::primitive::Mutex;
 use crate::primitive::atomic::AtomicU64;
 use crate::primitive::atomic::Ordering::{Acquire, Relaxed, Release};
-use crate::ring::SideWord;
 use crate::util::WakeBatch;
 
 /// Any number of waiters.
@@ -48,6 +47,8 @@ pub struct Ticket {
     /// A wake that has been taken out of the queue and not yet been used: the number with which
     /// the operation waited for it.
     woken: Option<u64>,
+    /// How often it was woken and had to wait again.
+    losses: u32,
 }
 
 /// Which entry.
@@ -75,6 +76,13 @@ struct Entry {
     loser: bool,
     next: Option<usize>,
     previous: Option<usize>,
+}
+
+impl Ticket {
+    /// Forgets a wake that everybody got: there is no one to hand it to, and no place to keep.
+    pub(super) fn forget_wake(&mut self) {
+        self.woken = None;
+    }
 }
 
 impl List {
@@ -164,6 +172,16 @@ impl WaitQueue {
 }
 
 impl Waiters for WaitQueue {
+    const MANY: bool = true;
+
+    fn losses(ticket: &Ticket) -> u32 {
+        ticket.losses
+    }
+
+    fn has_waited(ticket: &Ticket) -> bool {
+        ticket.place.is_some() || ticket.woken.is_some()
+    }
+
     type Ticket = Ticket;
 
     #[inline]
@@ -176,14 +194,14 @@ impl Waiters for WaitQueue {
             self.served.load(Acquire) >= place.number
         };
         if notified {
-            *ticket = Ticket { place: None, woken: Some(place.number) };
+            (ticket.place, ticket.woken) = (None, Some(place.number));
         }
     }
 
     unsafe fn wait(
         &self,
         ticket: &mut Ticket,
-        _: &SideWord,
+        _: &impl Bit,
         waker: &Waker,
         arm: impl FnOnce() -> bool,
         holds: impl FnOnce() -> bool,
@@ -199,7 +217,7 @@ impl Waiters for WaitQueue {
         let waits = match ticket.place {
             // Notified just now: the wake is spent by the next try.
             Some(place) if self.take_notice(&mut list, place) => {
-                *ticket = Ticket { place: None, woken: Some(place.number) };
+                (ticket.place, ticket.woken) = (None, Some(place.number));
                 false
             }
             place => {
@@ -213,10 +231,13 @@ impl Waiters for WaitQueue {
                             let waker = waker.expect("a new entry has a new waker");
                             // Who was woken, and came too late, does not lose his place.
                             let place = match ticket.woken {
-                                Some(number) => list.push_front(waker, number),
+                                Some(number) => {
+                                    ticket.losses += 1;
+                                    list.push_front(waker, number)
+                                }
                                 None => list.push_back(waker),
                             };
-                            *ticket = Ticket { place: Some(place), woken: None };
+                            (ticket.place, ticket.woken) = (Some(place), None);
                         }
                     }
                     true
@@ -230,9 +251,9 @@ impl Waiters for WaitQueue {
     }
 
     #[inline]
-    unsafe fn finish(&self, ticket: &mut Ticket, bit: &SideWord) {
+    unsafe fn finish(&self, ticket: &mut Ticket, bit: &impl Bit) {
         // The wake that was taken led to this success.
-        ticket.woken = None;
+        (ticket.woken, ticket.losses) = (None, 0);
         if ticket.place.is_some() {
             // SAFETY: the same contract.
             unsafe { self.cancel(ticket, bit) };
@@ -240,13 +261,13 @@ impl Waiters for WaitQueue {
     }
 
     #[inline]
-    unsafe fn cancel(&self, ticket: &mut Ticket, _: &SideWord) {
+    unsafe fn cancel(&self, ticket: &mut Ticket, _: &impl Bit) {
         if ticket.place.is_some() || ticket.woken.is_some() {
             self.give_up(std::mem::take(ticket));
         }
     }
 
-    unsafe fn notify_one(&self, bit: &SideWord) {
+    unsafe fn notify_one(&self, bit: &impl Bit) {
         let mut list = self.list.lock();
         let waker = list.notify_first(&self.served);
         if waker.is_none() {
@@ -258,43 +279,55 @@ impl Waiters for WaitQueue {
         }
     }
 
-    unsafe fn notify_many(&self, count: usize, bit: &SideWord) {
+    unsafe fn notify_many(&self, count: usize, bit: &impl Bit) {
         /// Those still to be notified; also when a waker panics.
-        struct Rest<'a>(&'a WaitQueue, usize, &'a SideWord);
-        impl Rest<'_> {
+        struct Rest<'a, B: Bit> {
+            queue: &'a WaitQueue,
+            bit: &'a B,
+            count: usize,
+            /// Who comes back while we wake the others waits for the next step: else wakers that
+            /// poll at once could keep us here for ever.
+            newest: Option<u64>,
+        }
+        impl<B: Bit> Rest<'_, B> {
             fn notify(&mut self) {
                 let mut batch = WakeBatch::new();
-                while self.1 > 0 {
-                    let mut list = self.0.list.lock();
-                    while self.1 > 0 && !batch.is_full() {
-                        let Some(waker) = list.notify_first(&self.0.served) else {
-                            self.2.disarm();
-                            self.1 = 0;
+                while self.count > 0 {
+                    let mut list = self.queue.list.lock();
+                    let newest = *self.newest.get_or_insert(list.number);
+                    while self.count > 0 && !batch.is_full() {
+                        let first = list.first.filter(|&key| list.entries[key].number <= newest);
+                        if first.is_none() {
+                            self.count = 0;
                             break;
-                        };
-                        batch.push(waker);
-                        self.1 -= 1;
+                        }
+                        batch
+                            .push(list.notify_first(&self.queue.served).expect("there is a first"));
+                        self.count -= 1;
+                    }
+                    if list.first.is_none() {
+                        self.bit.disarm();
                     }
                     drop(list);
                     batch.wake_all();
                 }
             }
         }
-        impl Drop for Rest<'_> {
+        impl<B: Bit> Drop for Rest<'_, B> {
             fn drop(&mut self) {
                 self.notify();
             }
         }
-        Rest(self, count, bit).notify();
+        Rest { queue: self, bit, count, newest: None }.notify();
     }
 
-    unsafe fn release(&self, _: &SideWord) {}
+    unsafe fn release(&self, _: &impl Bit) {}
 }
 
 impl WaitQueue {
     /// Leaves the queue, and hands on a wake that came.
     #[cold]
-    fn give_up(&self, Ticket { place, woken }: Ticket) {
+    fn give_up(&self, Ticket { place, woken, .. }: Ticket) {
         let mut list = self.list.lock();
         let (mut ours, mut notified) = (None, woken.is_some());
         if let Some(place) = place {

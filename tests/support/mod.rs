@@ -32,7 +32,7 @@ impl Count {
     }
 }
 
-pub fn poll<F: Future>(future: Pin<&mut F>, count: &Arc<Count>) -> Poll<F::Output> {
+pub fn poll<F: Future + ?Sized>(future: Pin<&mut F>, count: &Arc<Count>) -> Poll<F::Output> {
     poll_with(future, &Waker::from(Arc::clone(count)))
 }
 

@@ -1,0 +1,81 @@
+//! What the macros call. Public because their text is expanded elsewhere; not for use by hand.
+
+#![expect(missing_docs, reason = "nobody reads this page but who reads the macros")]
+
+use std::cell::Cell;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use crate::util::Rng;
+
+pub use std::future::poll_fn;
+pub use std::pin::pin;
+
+thread_local! {
+    /// 0 until the first use.
+    static STATE: Cell<u64> = const { Cell::new(0) };
+}
+
+/// A random number below `arms`, to begin with that arm.
+pub fn start(arms: u32) -> u32 {
+    let state = match STATE.get() {
+        // An address of this thread's differs between threads.
+        0 => STATE.with(|state| std::ptr::from_ref(state).addr() as u64),
+        state => state,
+    };
+    let mut rng = Rng::new(state);
+    let start = rng.below(arms);
+    STATE.set(rng.state());
+    start
+}
+
+pin_project_lite::pin_project! {
+    /// A future, then its output, then nothing.
+    #[project = Stage]
+    #[project_replace = Taken]
+    #[derive(Debug)]
+    pub enum MaybeDone<F: Future> {
+        Future { #[pin] future: F },
+        Done { output: F::Output },
+        Gone,
+    }
+}
+
+impl<F: Future> MaybeDone<F> {
+    /// A future that is not done.
+    pub fn new(future: F) -> Self {
+        Self::Future { future }
+    }
+
+    /// Polls the future if it is not done; whether it is now.
+    pub fn poll_done(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> bool {
+        let Stage::Future { future } = self.as_mut().project() else { return true };
+        let Poll::Ready(output) = future.poll(cx) else { return false };
+        self.project_replace(Self::Done { output });
+        true
+    }
+
+    /// The output of a future that is done.
+    pub fn take(self: Pin<&mut Self>) -> F::Output {
+        match self.project_replace(Self::Gone) {
+            Taken::Done { output } => output,
+            _ => unreachable!("the future is done, and its output taken once"),
+        }
+    }
+}
+
+/// The value of a result that is no error.
+pub fn ok<T, E>(result: Result<T, E>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(_) => unreachable!("an error has ended the wait before"),
+    }
+}
+
+impl<T, E, F: Future<Output = Result<T, E>>> MaybeDone<F> {
+    /// Whether the future is done and has failed.
+    pub fn has_failed(self: Pin<&mut Self>) -> bool {
+        matches!(self.project(), Stage::Done { output: Err(_) })
+    }
+}
