@@ -75,26 +75,34 @@ impl<T, P: WaitSide> Drop for RecvRef<'_, T, P> {
 /// Waits for a message; made by [`Receiver::recv_ref`].
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct RecvRefFuture<'a, T, P: WaitSide> {
-    channel: &'a Channel<T, P, Single>,
+    /// `None` once it has gone to the output: a second `RecvRef` would be of the same message.
+    channel: Option<&'a Channel<T, P, Single>>,
     ticket: RecvTicket<Single>,
 }
 
 impl<'a, T, P: WaitSide> Future for RecvRefFuture<'a, T, P> {
     type Output = Option<RecvRef<'a, T, P>>;
 
+    /// # Panics
+    ///
+    /// When polled again after it was ready.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { channel, ticket } = self.get_mut();
-        // SAFETY: we borrow the one receiver for `'a`.
-        let message = ready!(unsafe { channel.poll_peek(ticket, cx) });
+        let this = self.get_mut();
+        let channel = this.channel.expect("this receive has completed; it cannot be polled again");
+        // SAFETY: we borrow the one receiver for `'a`, and have given no `RecvRef` out.
+        let message = ready!(unsafe { channel.poll_peek(&mut this.ticket, cx) });
+        this.channel = None;
         Poll::Ready(message.map(|message| RecvRef { channel, message, owns: PhantomData }))
     }
 }
 
 impl<T, P: WaitSide> Drop for RecvRefFuture<'_, T, P> {
     fn drop(&mut self) {
-        // Cancel: no message was taken.
-        // SAFETY: we borrow the one receiver for `'a`.
-        unsafe { self.channel.cancel_recv(&mut self.ticket) };
+        if let Some(channel) = self.channel {
+            // Cancel: no message was taken.
+            // SAFETY: we borrow the one receiver for `'a`.
+            unsafe { channel.cancel_recv(&mut self.ticket) };
+        }
     }
 }
 
@@ -118,7 +126,7 @@ impl<T, P: WaitSide> Receiver<T, Topology<P, Single>> {
     /// # Ok::<_, annulus::channel::SendError<[u8; 4096]>>(()) }).unwrap();
     /// ```
     pub fn recv_ref(&mut self) -> RecvRefFuture<'_, T, P> {
-        RecvRefFuture { channel: self.channel(), ticket: Default::default() }
+        RecvRefFuture { channel: Some(self.channel()), ticket: Default::default() }
     }
 
     /// Receives the oldest message where it lies, if there is one.

@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, unused_macros, unused_imports)]
 
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -108,6 +109,15 @@ fan!(
     many Sender<T, Mpsc>, Sender<T, Mpmc>, Receiver<T, Spmc>, Receiver<T, Mpmc>;
     one Sender<T, Spsc>, Sender<T, Spmc>, Receiver<T, Spsc>, Receiver<T, Mpsc>
 );
+
+/// The text that a call panics with.
+pub fn panic_text<R>(call: impl FnOnce() -> R) -> String {
+    let Err(payload) = catch_unwind(AssertUnwindSafe(call)) else { panic!("it did not panic") };
+    match payload.downcast::<String>() {
+        Ok(text) => *text,
+        Err(payload) => (*payload.downcast::<&str>().unwrap()).into(),
+    }
+}
 
 /// A waiting operation, with the count of its wakes.
 macro_rules! waiting {
