@@ -93,8 +93,9 @@ impl<T, P: Side> RingBuffer<T, P, Multi> {
                 self.tail.set_peer(head);
                 self.head.set_peer(to);
             }
-            // The room is filled below, so that no sender who waits for it need be woken.
-            let Ok(_) = self.tail.publish::<Multi, P>(theirs, to, false) else {
+            // The room is filled below, so no sender who waits for it is woken. His bit stays, on
+            // a Single side, too (as if it were Multi): who makes room later has to see it.
+            let Ok(_) = self.tail.publish::<Multi, Multi>(theirs, to, false) else {
                 unreachable!("the consumers' word is never closed")
             };
             break;
