@@ -1,10 +1,14 @@
 //! Which public types may cross threads, and which may not, checked when this compiles.
 
+use std::marker::PhantomPinned;
 use std::rc::Rc;
+use std::sync::MutexGuard;
 
 use annulus::channel::{
-    Closing, Mpmc, Mpsc, Receiver, RecvFuture, SendError, SendFuture, Sender, Spmc, Spsc,
-    TryRecvError, TrySendError, broadcast, oneshot, watch,
+    Closing, Iter, Mpmc, Mpsc, OwnedPermit, Permit, Receiver, RecvFuture, RecvManyFuture, RecvRef,
+    RecvRefFuture, ReserveFuture, ReserveOwnedFuture, SendError, SendFuture, SendManyFuture,
+    Sender, Spmc, Spsc, TryIter, TryRecvError, TrySendError, WeakReceiver, WeakSender, broadcast,
+    oneshot, watch,
 };
 use annulus::ring::{Consumer, Multi, Producer, RingBuffer, Single};
 use annulus::{Builder, JoinError, JoinHandle, Runtime, YieldNow};
@@ -16,15 +20,15 @@ fn all<T: Send + Sync + Unpin>() {}
 fn unpin<T: Unpin>() {}
 
 /// Fails to compile, as ambiguous, if the type has the trait.
-macro_rules! not_send {
-    ($($type:ty),* $(,)?) => {$(
+macro_rules! lacks {
+    ($missing:ident: $($type:ty),* $(,)?) => {$(
         const _: fn() = || {
             trait Ambiguous<A> {
                 fn check() {}
             }
             impl<T: ?Sized> Ambiguous<()> for T {}
             struct HasIt;
-            impl<T: ?Sized + Send> Ambiguous<HasIt> for T {}
+            impl<T: ?Sized + $missing> Ambiguous<HasIt> for T {}
             let _ = <$type as Ambiguous<_>>::check;
         };
     )*};
@@ -41,7 +45,7 @@ fn handles_cross_threads_if_messages_do() {
     all::<Receiver<Message, Spmc>>();
     all::<Receiver<Message, Mpmc, Closing>>();
     all::<RecvFuture<'static, Message, Mpmc>>();
-    unpin::<SendFuture<'static, std::marker::PhantomPinned, Spsc>>();
+    unpin::<SendFuture<'static, PhantomPinned, Spsc>>();
     fn send<T: Send>() {}
     send::<SendFuture<'static, Message, Mpmc>>();
     all::<RingBuffer<Message>>();
@@ -56,6 +60,27 @@ fn handles_cross_threads_if_messages_do() {
     all::<SendError<u8>>();
     all::<TrySendError<u8>>();
     all::<TryRecvError>();
+}
+
+#[test]
+fn what_handles_make_crosses_threads_too() {
+    type Items = std::ops::Range<u8>;
+    all::<WeakSender<Message, Single>>();
+    all::<WeakReceiver<Message, Multi>>();
+    all::<Permit<'static, Message, Spsc>>();
+    all::<OwnedPermit<Message, Mpmc>>();
+    all::<ReserveFuture<'static, Message, Spmc>>();
+    all::<ReserveOwnedFuture<Message, Mpsc>>();
+    all::<SendManyFuture<'static, u8, Spsc, Items>>();
+    all::<RecvManyFuture<'static, u8, Mpmc>>();
+    all::<RecvRefFuture<'static, Message, Multi>>();
+    all::<TryIter<'static, Message, Spsc>>();
+    all::<Iter<'static, Message, Mpmc>>();
+    unpin::<SendManyFuture<'static, PhantomPinned, Mpmc, std::option::IntoIter<PhantomPinned>>>();
+    // Who shares it shares the message.
+    all::<RecvRef<'static, u8, Single>>();
+    fn send<T: Send>() {}
+    send::<RecvRef<'static, Message, Single>>();
 }
 
 #[test]
@@ -76,12 +101,13 @@ fn the_other_kinds_too() {
     all::<watch::Closed<'static, u8>>();
     all::<watch::WaitFor<'static, u8, fn(&u8) -> bool>>();
     all::<watch::RecvError>();
-    unpin::<watch::WaitFor<'static, u8, std::marker::PhantomPinned>>();
-    unpin::<broadcast::RecvFuture<'static, std::marker::PhantomPinned>>();
-    unpin::<oneshot::Receiver<std::marker::PhantomPinned>>();
+    unpin::<watch::WaitFor<'static, u8, PhantomPinned>>();
+    unpin::<broadcast::RecvFuture<'static, PhantomPinned>>();
+    unpin::<oneshot::Receiver<PhantomPinned>>();
 }
 
-not_send!(
+lacks!(
+    Send:
     // Messages are shared: they have to be Sync, too.
     broadcast::Sender<Message>,
     broadcast::Receiver<Message>,
@@ -101,8 +127,34 @@ not_send!(
     Receiver<Rc<u8>, Mpsc, Closing>,
     SendFuture<'static, Rc<u8>, Mpmc>,
     RecvFuture<'static, Rc<u8>, Mpmc>,
+    // What they lock stays with its thread.
+    Sender<MutexGuard<'static, u8>, Mpmc>,
+    Receiver<MutexGuard<'static, u8>, Spsc>,
+    WeakSender<Rc<u8>, Single>,
+    WeakReceiver<Rc<u8>, Multi>,
+    Permit<'static, Rc<u8>, Spsc>,
+    Permit<'static, Rc<u8>, Mpmc>,
+    OwnedPermit<Rc<u8>, Spsc>,
+    OwnedPermit<Rc<u8>, Mpmc>,
+    ReserveFuture<'static, Rc<u8>, Mpmc>,
+    ReserveOwnedFuture<Rc<u8>, Spsc>,
+    SendManyFuture<'static, Rc<u8>, Mpmc, std::vec::IntoIter<Rc<u8>>>,
+    // The messages may cross, and their iterator may not.
+    SendManyFuture<'static, u8, Mpmc, std::rc::Weak<u8>>,
+    RecvManyFuture<'static, Rc<u8>, Spsc>,
+    RecvRef<'static, Rc<u8>, Single>,
+    RecvRefFuture<'static, Rc<u8>, Single>,
+    TryIter<'static, Rc<u8>, Mpmc>,
+    Iter<'static, Rc<u8>, Mpmc>,
     RingBuffer<Rc<u8>>,
     Producer<'static, Rc<u8>>,
     Consumer<'static, Rc<u8>>,
     JoinHandle<Rc<u8>>,
+);
+
+lacks!(
+    Sync:
+    // Who shares it shares the message.
+    RecvRef<'static, Message, Single>,
+    RecvRef<'static, Message, Multi>,
 );
