@@ -500,6 +500,17 @@ fn class_15_a_permit_dropped_after_the_end_wakes_the_receivers() {
         assert_eq!(poll(recv.as_mut(), &wakes), Poll::Ready(None));
     });
 
+    // The channel was closed before, so that the permit alone is what they wait for.
+    each!(make in [mpsc, mpmc] => {
+        let (tx, mut rx) = make::<u8>(2);
+        let permit = tx.try_reserve().unwrap();
+        tx.close();
+        let (mut recv, wakes) = waiting!(rx.recv());
+        drop(permit);
+        assert_eq!(wakes.wakes(), 1);
+        assert_eq!(poll(recv.as_mut(), &wakes), Poll::Ready(None));
+    });
+
     // A permit that is forgotten costs its room and nothing else.
     each!(make => {
         let (mut tx, mut rx) = make(2);
