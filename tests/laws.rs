@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex};
@@ -11,36 +10,10 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 
 use annulus::channel::{self, State, TryRecvError};
+use support::poll;
 
-/// A waker that counts.
-#[derive(Default)]
-struct Count(AtomicUsize);
-
-impl Wake for Count {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, SeqCst);
-    }
-}
-
-impl Count {
-    fn wakes(&self) -> usize {
-        self.0.load(SeqCst)
-    }
-}
-
-fn poll<F: Future>(future: Pin<&mut F>, count: &Arc<Count>) -> Poll<F::Output> {
-    future.poll(&mut Context::from_waker(&Waker::from(Arc::clone(count))))
-}
-
-/// A waiting operation, with the count of its wakes.
-macro_rules! waiting {
-    ($future:expr) => {{
-        let count = Arc::new(Count::default());
-        let mut future = Box::pin($future);
-        assert!(poll(future.as_mut(), &count).is_pending());
-        (future, count)
-    }};
-}
+#[macro_use]
+mod support;
 
 #[test]
 fn law_1_a_message_is_in_one_place() {
