@@ -154,7 +154,7 @@ fn a_cancelled_batch_leaves_the_rest() {
         let (mut tx, mut rx) = make(3);
         let mut items = 0..10;
         let mut all = Vec::new();
-        while items.len() > 0 {
+        while !items.is_empty() {
             let mut send = Box::pin(tx.send_many(&mut items));
             let _ = poll(send.as_mut(), &Count::new());
             drop(send);
@@ -240,7 +240,7 @@ fn batches_under_stress() {
                 for (i, mut tx) in txs.into_iter().enumerate() {
                     s.spawn(move || {
                         let mut items = i * each..(i + 1) * each;
-                        while items.len() > 0 {
+                        while !items.is_empty() {
                             let _ = tx.try_send_many(&mut items.by_ref().take(2));
                             block_on(tx.send_many(items.by_ref().take(7))).unwrap();
                             items.next().map_or(Ok(()), |n| tx.send_blocking(n)).unwrap();
