@@ -6,7 +6,6 @@ use annulus::channel::{self, TryRecvError, TrySendError};
 
 use self::support::Polled;
 
-#[path = "support/polled.rs"]
 mod support;
 
 #[test]

@@ -6,7 +6,6 @@ use annulus::channel::{self, State, TryRecvError, TrySendError};
 
 use self::support::Polled;
 
-#[path = "support/polled.rs"]
 mod support;
 
 #[test]

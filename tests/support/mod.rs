@@ -144,3 +144,38 @@ macro_rules! each {
         )*
     };
 }
+
+/// A future and the count of its wakes.
+pub struct Polled<F> {
+    future: Pin<Box<F>>,
+    count: Arc<Count>,
+}
+
+impl<F: Future> Polled<F> {
+    pub fn new(future: F) -> Self {
+        Self { future: Box::pin(future), count: Count::new() }
+    }
+
+    /// A future that has to wait.
+    pub fn waiting(future: F) -> Self {
+        let mut this = Self::new(future);
+        assert!(this.poll().is_pending());
+        this
+    }
+
+    pub fn poll(&mut self) -> Poll<F::Output> {
+        poll(self.future.as_mut(), &self.count)
+    }
+
+    /// The output of a future that is ready.
+    pub fn ready(&mut self) -> F::Output {
+        match self.poll() {
+            Poll::Ready(output) => output,
+            Poll::Pending => panic!("the future still waits"),
+        }
+    }
+
+    pub fn wakes(&self) -> usize {
+        self.count.wakes()
+    }
+}
