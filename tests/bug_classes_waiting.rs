@@ -502,13 +502,16 @@ fn class_15_a_permit_dropped_after_the_end_wakes_the_receivers() {
 
     // The channel was closed before, so that the permit alone is what they wait for.
     each!(make in [mpsc, mpmc] => {
-        let (tx, mut rx) = make::<u8>(2);
+        let (tx, rx) = make::<u8>(2);
+        let mut rxs = rx.fan(3);
         let permit = tx.try_reserve().unwrap();
         tx.close();
-        let (mut recv, wakes) = waiting!(rx.recv());
+        let waiting: Vec<_> = rxs.iter_mut().map(|rx| waiting!(rx.recv())).collect();
         drop(permit);
-        assert_eq!(wakes.wakes(), 1);
-        assert_eq!(poll(recv.as_mut(), &wakes), Poll::Ready(None));
+        for (mut recv, wakes) in waiting {
+            assert_eq!(wakes.wakes(), 1);
+            assert_eq!(poll(recv.as_mut(), &wakes), Poll::Ready(None));
+        }
     });
 
     // A permit that is forgotten costs its room and nothing else.
