@@ -15,7 +15,8 @@ mod support;
 #[test]
 fn all_sizes_through_all_capacities() {
     each!(make => {
-        for capacity in [1, 2, 31, 32, 33, 100] {
+        let capacities: &[usize] = if cfg!(miri) { &[1, 33] } else { &[1, 2, 31, 32, 33, 100] };
+        for &capacity in capacities {
             for count in [0, 1, 31, 32, 33, 64, 65] {
                 let (mut tx, mut rx) = make(capacity);
                 let (mut all, wakes) = (Vec::new(), Count::new());
