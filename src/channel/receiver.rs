@@ -6,7 +6,6 @@
 //! ```
 
 use std::fmt;
-use std::iter::FusedIterator;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
@@ -319,7 +318,7 @@ impl<T, K: Kind> Receiver<T, K, Closing> {
     }
 }
 
-/// Drains what is left; never waits.
+/// Drains what is left; never waits. Not fused, because of permits that may still be out.
 impl<T, K: Kind> Iterator for Receiver<T, K, Closing> {
     type Item = T;
 
@@ -327,8 +326,6 @@ impl<T, K: Kind> Iterator for Receiver<T, K, Closing> {
         self.try_recv()
     }
 }
-
-impl<T, K: Kind> FusedIterator for Receiver<T, K, Closing> {}
 
 impl<T, P: WaitSide, S> Clone for Receiver<T, Topology<P, Multi>, S> {
     fn clone(&self) -> Self {
