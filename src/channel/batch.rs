@@ -6,10 +6,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::vec;
 
+use super::blocking;
 use super::core::{Channel, RecvTicket, SendTicket};
 use super::{Kind, Receiver, SendError, Sender, Topology, TryRecvError, TrySendError};
 use crate::ring::{Multi, Refused, Single, Stash};
-use crate::wait::{WaitSide, thread};
+use crate::wait::WaitSide;
 
 /// Sends all items of an iterator; made by [`Sender::send_many`].
 #[must_use = "futures do nothing unless you `.await` or poll them"]
@@ -187,9 +188,8 @@ impl<T, K: Kind> Iterator for Iter<'_, T, K> {
     type Item = T;
 
     fn next(&mut self) -> Option<T> {
-        self.channel.look_on_not_empty();
         // SAFETY: on a Single side we borrow the one receiver for `'a`.
-        thread::block_on(unsafe { super::RecvFuture::<T, K>::new(self.channel) })
+        unsafe { blocking::recv::<T, K>(self.channel) }
     }
 }
 

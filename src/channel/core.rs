@@ -26,7 +26,7 @@ use crate::primitive::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use crate::primitive::atomic::{AtomicUsize, fence};
 use crate::ring::{FullAt, Kept, Multi, Nothing, Refused, RingBuffer, Single, Stash, Waits};
 use crate::wait::queue::Ticket;
-use crate::wait::{Event, WaitSide, Waiters, thread};
+use crate::wait::{Event, WaitSide, Waiters};
 
 /// What the handles of one channel share.
 #[derive(Debug)]
@@ -251,14 +251,37 @@ impl<T, P: WaitSide, C: WaitSide> Channel<T, P, C> {
         unsafe { side.poll(ticket, cx, attempt, arm, holds) }
     }
 
-    /// For a thread that is going to receive: looks on for a while, or until it need not wait.
-    pub(super) fn look_on_not_empty(&self) {
-        thread::look_on(self.ring.capacity(), || !self.ring.is_empty() || self.ring.is_closed());
+    /// What a receive gives if it need not wait. `None` also if others should go first.
+    ///
+    /// # Safety
+    ///
+    /// The contract above, for the receivers' side.
+    #[inline]
+    pub(super) unsafe fn recv_at_once(&self) -> Option<Option<T>> {
+        if C::SHARED && self.ring.consumers_starving().load(Relaxed) != 0 {
+            return None;
+        }
+        // SAFETY: our own contract.
+        match unsafe { self.pop() } {
+            Ok(message) => Some(Some(message)),
+            Err(Nothing::Closed) => Some(None),
+            Err(Nothing::Empty(_)) => None,
+        }
     }
 
-    /// For a thread that is going to send: looks on for a while, or until it need not wait.
-    pub(super) fn look_on_not_full(&self) {
-        thread::look_on(self.ring.capacity(), || !self.ring.is_full() || self.ring.is_closed());
+    /// Sends if it need not wait: the message is out of `source`, or, with it still there, cannot be
+    /// sent any more. False if neither, or if others should go first.
+    ///
+    /// # Safety
+    ///
+    /// The contract above, for the senders' side.
+    #[inline]
+    pub(super) unsafe fn send_at_once(&self, source: &mut Option<T>) -> bool {
+        if P::SHARED && self.ring.producers_starving().load(Relaxed) != 0 {
+            return false;
+        }
+        // SAFETY: our own contract.
+        !matches!(unsafe { self.push(source) }, Err(Refused::Full(_)))
     }
 
     /// Gets permits for at least one message and at most `want`; says how many.

@@ -56,6 +56,7 @@
 //! ```
 
 mod batch;
+mod blocking;
 pub mod broadcast;
 mod core;
 mod error;

@@ -7,16 +7,17 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::pin::Pin;
 use std::time::{Duration, Instant};
 
+use super::blocking;
 use super::core::{Channel, RecvTicket};
 use super::error::{RecvTimeoutError, TryRecvError};
 use super::future::RecvFuture;
 use super::{Closed, Closing, Kind, Mpmc, Open, State, Topology};
 use crate::primitive::Arc;
 use crate::ring::{Multi, Single};
-use crate::wait::{WaitSide, thread};
+use crate::wait::WaitSide;
+use crate::wait::thread::after;
 
 /// The receiving end of a channel.
 ///
@@ -186,8 +187,8 @@ impl<T, P: WaitSide> Receiver<T, Topology<P, Multi>, Open> {
     /// worker under it, and every task there.
     #[doc(alias = "blocking_recv")]
     pub fn recv_blocking(&self) -> Option<T> {
-        self.channel().look_on_not_empty();
-        thread::block_on(self.recv())
+        // SAFETY: the side is Multi.
+        unsafe { blocking::recv::<T, Topology<P, Multi>>(self.channel()) }
     }
 
     /// As [`recv_blocking`](Self::recv_blocking), for so long at most; 0 tries once.
@@ -196,7 +197,8 @@ impl<T, P: WaitSide> Receiver<T, Topology<P, Multi>, Open> {
     ///
     /// If the time is over, or no message will ever come.
     pub fn recv_timeout_blocking(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
-        recv_until(self.recv(), Instant::now().checked_add(timeout))
+        // SAFETY: the side is Multi.
+        unsafe { blocking::recv_until::<T, Topology<P, Multi>>(self.channel(), after(timeout)) }
     }
 
     /// As [`recv_blocking`](Self::recv_blocking), until then at most; the past tries once.
@@ -205,7 +207,8 @@ impl<T, P: WaitSide> Receiver<T, Topology<P, Multi>, Open> {
     ///
     /// If the time is over, or no message will ever come.
     pub fn recv_deadline_blocking(&self, deadline: Instant) -> Result<T, RecvTimeoutError> {
-        recv_until(self.recv(), Some(deadline))
+        // SAFETY: the side is Multi.
+        unsafe { blocking::recv_until::<T, Topology<P, Multi>>(self.channel(), Some(deadline)) }
     }
 }
 
@@ -252,8 +255,8 @@ impl<T, P: WaitSide> Receiver<T, Topology<P, Single>, Open> {
     /// worker under it, and every task there.
     #[doc(alias = "blocking_recv")]
     pub fn recv_blocking(&mut self) -> Option<T> {
-        self.channel().look_on_not_empty();
-        thread::block_on(self.recv())
+        // SAFETY: this is the only receiver, it cannot be cloned, and we have `&mut self`.
+        unsafe { blocking::recv::<T, Topology<P, Single>>(self.channel()) }
     }
 
     /// As [`recv_blocking`](Self::recv_blocking), for so long at most; 0 tries once.
@@ -262,7 +265,8 @@ impl<T, P: WaitSide> Receiver<T, Topology<P, Single>, Open> {
     ///
     /// If the time is over, or no message will ever come.
     pub fn recv_timeout_blocking(&mut self, timeout: Duration) -> Result<T, RecvTimeoutError> {
-        recv_until(self.recv(), Instant::now().checked_add(timeout))
+        // SAFETY: this is the only receiver, it cannot be cloned, and we have `&mut self`.
+        unsafe { blocking::recv_until::<T, Topology<P, Single>>(self.channel(), after(timeout)) }
     }
 
     /// As [`recv_blocking`](Self::recv_blocking), until then at most; the past tries once.
@@ -271,19 +275,8 @@ impl<T, P: WaitSide> Receiver<T, Topology<P, Single>, Open> {
     ///
     /// If the time is over, or no message will ever come.
     pub fn recv_deadline_blocking(&mut self, deadline: Instant) -> Result<T, RecvTimeoutError> {
-        recv_until(self.recv(), Some(deadline))
-    }
-}
-
-/// `None` is no end of time.
-fn recv_until<T, K: Kind>(
-    mut recv: RecvFuture<'_, T, K>,
-    deadline: Option<Instant>,
-) -> Result<T, RecvTimeoutError> {
-    match thread::block_on_until(Pin::new(&mut recv), deadline) {
-        Some(Some(message)) => Ok(message),
-        Some(None) => Err(RecvTimeoutError::Closed),
-        None => Err(RecvTimeoutError::Timeout),
+        // SAFETY: this is the only receiver, it cannot be cloned, and we have `&mut self`.
+        unsafe { blocking::recv_until::<T, Topology<P, Single>>(self.channel(), Some(deadline)) }
     }
 }
 

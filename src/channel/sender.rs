@@ -1,16 +1,17 @@
 //! The sending handle.
 
 use std::fmt;
-use std::pin::Pin;
 use std::time::{Duration, Instant};
 
+use super::blocking;
 use super::core::{Channel, SendTicket};
 use super::error::{SendError, SendTimeoutError, TrySendError};
 use super::future::{ClosedFuture, SendFuture};
 use super::{Kind, Mpmc, State, Topology};
 use crate::primitive::Arc;
 use crate::ring::{Multi, Single};
-use crate::wait::{WaitSide, thread};
+use crate::wait::WaitSide;
+use crate::wait::thread::after;
 
 /// The sending end of a channel.
 ///
@@ -156,8 +157,8 @@ impl<T, C: WaitSide> Sender<T, Topology<Multi, C>> {
     /// Gives the message back if the channel is closed, or closes while this waits.
     #[doc(alias = "blocking_send")]
     pub fn send_blocking(&self, message: T) -> Result<(), SendError<T>> {
-        self.channel.look_on_not_full();
-        thread::block_on(self.send(message))
+        // SAFETY: the side is Multi.
+        unsafe { blocking::send::<T, Topology<Multi, C>>(&self.channel, message) }
     }
 
     /// As [`send_blocking`](Self::send_blocking), for so long at most; 0 tries once.
@@ -170,7 +171,10 @@ impl<T, C: WaitSide> Sender<T, Topology<Multi, C>> {
         message: T,
         timeout: Duration,
     ) -> Result<(), SendTimeoutError<T>> {
-        send_until(self.send(message), Instant::now().checked_add(timeout))
+        // SAFETY: the side is Multi.
+        unsafe {
+            blocking::send_until::<T, Topology<Multi, C>>(&self.channel, message, after(timeout))
+        }
     }
 
     /// As [`send_blocking`](Self::send_blocking), until then at most; the past tries once.
@@ -183,7 +187,10 @@ impl<T, C: WaitSide> Sender<T, Topology<Multi, C>> {
         message: T,
         deadline: Instant,
     ) -> Result<(), SendTimeoutError<T>> {
-        send_until(self.send(message), Some(deadline))
+        // SAFETY: the side is Multi.
+        unsafe {
+            blocking::send_until::<T, Topology<Multi, C>>(&self.channel, message, Some(deadline))
+        }
     }
 }
 
@@ -234,8 +241,8 @@ impl<T, C: WaitSide> Sender<T, Topology<Single, C>> {
     /// Gives the message back if the channel is closed, or closes while this waits.
     #[doc(alias = "blocking_send")]
     pub fn send_blocking(&mut self, message: T) -> Result<(), SendError<T>> {
-        self.channel.look_on_not_full();
-        thread::block_on(self.send(message))
+        // SAFETY: this is the only sender, it cannot be cloned, and we have `&mut self`.
+        unsafe { blocking::send::<T, Topology<Single, C>>(&self.channel, message) }
     }
 
     /// As [`send_blocking`](Self::send_blocking), for so long at most; 0 tries once.
@@ -248,7 +255,10 @@ impl<T, C: WaitSide> Sender<T, Topology<Single, C>> {
         message: T,
         timeout: Duration,
     ) -> Result<(), SendTimeoutError<T>> {
-        send_until(self.send(message), Instant::now().checked_add(timeout))
+        // SAFETY: this is the only sender, it cannot be cloned, and we have `&mut self`.
+        unsafe {
+            blocking::send_until::<T, Topology<Single, C>>(&self.channel, message, after(timeout))
+        }
     }
 
     /// As [`send_blocking`](Self::send_blocking), until then at most; the past tries once.
@@ -261,7 +271,10 @@ impl<T, C: WaitSide> Sender<T, Topology<Single, C>> {
         message: T,
         deadline: Instant,
     ) -> Result<(), SendTimeoutError<T>> {
-        send_until(self.send(message), Some(deadline))
+        // SAFETY: this is the only sender, it cannot be cloned, and we have `&mut self`.
+        unsafe {
+            blocking::send_until::<T, Topology<Single, C>>(&self.channel, message, Some(deadline))
+        }
     }
 }
 
@@ -288,18 +301,6 @@ impl<T, P: WaitSide> Sender<T, Topology<P, Multi>> {
     pub fn force_send(&mut self, message: T) -> Result<Option<T>, TrySendError<T>> {
         // SAFETY: on a Single side this is the only sender, and we have `&mut self`.
         unsafe { self.channel.force_send(message) }
-    }
-}
-
-/// `None` is no end of time.
-fn send_until<T, K: Kind>(
-    mut send: SendFuture<'_, T, K>,
-    deadline: Option<Instant>,
-) -> Result<(), SendTimeoutError<T>> {
-    match thread::block_on_until(Pin::new(&mut send), deadline) {
-        Some(Ok(())) => Ok(()),
-        Some(Err(SendError(message))) => Err(SendTimeoutError::Closed(message)),
-        None => Err(SendTimeoutError::Timeout(send.take_back())),
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::primitive::{may_spin, spin_loop};
 use crate::util::{budget, prompt_waker};
@@ -63,7 +63,7 @@ impl Unparker {
     /// Waits until woken, which may have been before; false if the deadline came first.
     fn park(&self, deadline: Option<Instant>) -> bool {
         // Ordering: as below; relaxed while there is nothing to see.
-        look_on(1, || self.state.load(Relaxed) == WOKEN);
+        look_on(1, || (self.state.load(Relaxed) == WOKEN).then_some(()));
         // Ordering: Acquire pairs with the Release in `wake_by_ref`, here and below.
         let asleep = self.state.compare_exchange(AWAKE, ASLEEP, Acquire, Acquire).is_ok();
         let mut in_time = true;
@@ -84,26 +84,33 @@ impl Unparker {
     }
 }
 
-/// Looks on for a while, or until `ready`.
+/// Looks on for a while, or until there is something to return.
 ///
 /// Before an operation has asked to be woken, this lets several messages come together, and spares
 /// whoever sends them the wakes; after it, the sleep.
 ///
-/// `room` is how many can come together; for many it looks less often at first.
-pub(crate) fn look_on(room: usize, ready: impl Fn() -> bool) {
+/// `room` is how many can come together; for many it looks less often.
+pub(crate) fn look_on<R>(room: usize, mut look: impl FnMut() -> Option<R>) -> Option<R> {
     if !may_spin() {
-        return;
+        return None;
     }
     for round in room.ilog2().min(SPINS - 1)..SPINS + YIELDS {
-        if ready() {
-            return;
-        }
         if round < SPINS {
             (0..1 << round).for_each(|_| spin_loop());
         } else {
             thread::yield_now();
         }
+        let seen = look();
+        if seen.is_some() {
+            return seen;
+        }
     }
+    None
+}
+
+/// When so much time will be over; `None` if that is past the end of the clock.
+pub(crate) fn after(timeout: Duration) -> Option<Instant> {
+    Instant::now().checked_add(timeout)
 }
 
 thread_local! {
