@@ -89,12 +89,17 @@ impl Unparker {
 /// Before an operation has asked to be woken, this lets several messages come together, and spares
 /// whoever sends them the wakes; after it, the sleep.
 ///
-/// `room` is how many can come together; for many it looks less often.
+/// `room` is how many can come together. It pauses so long first that a quarter of them may have
+/// come: looking takes the cache line of the words away from whoever sends.
+///
+/// Perf: mpmc 2:2 at 64, ns a message, with pauses for the whole room, a half, a quarter, an eighth:
+/// 34, 22, 17, 21; mpsc 2:1: 34, 19, 17, 19.
 pub(crate) fn look_on<R>(room: usize, mut look: impl FnMut() -> Option<R>) -> Option<R> {
     if !may_spin() {
         return None;
     }
-    for round in room.ilog2().min(SPINS - 1)..SPINS + YIELDS {
+    let first = room.ilog2().saturating_sub(2).min(SPINS - 1);
+    for round in first..SPINS + YIELDS {
         if round < SPINS {
             (0..1 << round).for_each(|_| spin_loop());
         } else {
