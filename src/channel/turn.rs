@@ -21,19 +21,22 @@ use crate::wait::Waiters;
 /// How often a waiter may be woken in vain before others stand back.
 const PATIENCE: u32 = 3;
 
-/// An operation's place among those of its side.
+/// An operation's place among those of its side: nothing, until it has to wait or lets another go
+/// first, as most never do.
 #[derive(Debug)]
-pub(super) struct Turn<W: Waiters> {
-    ticket: W::Ticket,
+pub(super) struct Turn<W: Waiters>(Option<Place<W::Ticket>>);
+
+#[derive(Debug, Default)]
+struct Place<T> {
+    ticket: T,
     /// Counted in `Waiting::starving`.
     starves: bool,
-    /// It has let others go first.
-    stood_back: bool,
 }
 
 impl<W: Waiters> Default for Turn<W> {
+    #[inline]
     fn default() -> Self {
-        Self { ticket: W::Ticket::default(), starves: false, stood_back: false }
+        Self(None)
     }
 }
 
@@ -62,29 +65,36 @@ impl<W: Waiters> Waiting<'_, W> {
         holds: impl Fn(S) -> bool,
     ) -> Poll<R> {
         ready!(budget::poll_proceed(cx));
-        if W::MANY && self.stands_back(turn) {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
+        match &mut turn.0 {
+            // SAFETY: the contract.
+            Some(place) => unsafe { self.waiters.take_wake(&mut place.ticket) },
+            None if W::MANY && self.starving.load(Relaxed) != 0 => {
+                turn.0 = Some(Place::default());
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            None => {}
         }
-        // SAFETY: the contract.
-        unsafe { self.waiters.take_wake(&mut turn.ticket) };
         loop {
             let seen = match attempt() {
                 Ok(result) => {
-                    // SAFETY: the contract.
-                    unsafe { self.waiters.finish(&mut turn.ticket, self.bit) };
-                    self.end(turn);
+                    if let Some(place) = turn.0.take() {
+                        // SAFETY: the contract.
+                        unsafe { self.finish(place) };
+                    }
                     budget::spend();
                     return Poll::Ready(result);
                 }
                 Err(seen) => seen,
             };
-            let ticket = &mut turn.ticket;
+            let place = turn.0.get_or_insert_default();
             let (arm, holds) = (|| arm(seen), || holds(seen));
             // SAFETY: the contract.
-            if unsafe { self.waiters.wait(ticket, self.bit, cx.waker(), arm, holds) } {
-                if W::MANY && !turn.starves && W::losses(ticket) >= PATIENCE {
-                    turn.starves = true;
+            let waits =
+                unsafe { self.waiters.wait(&mut place.ticket, self.bit, cx.waker(), arm, holds) };
+            if waits {
+                if W::MANY && !place.starves && W::losses(&place.ticket) >= PATIENCE {
+                    place.starves = true;
                     self.starving.fetch_add(1, Relaxed);
                 }
                 return Poll::Pending;
@@ -92,14 +102,15 @@ impl<W: Waiters> Waiting<'_, W> {
         }
     }
 
-    /// Whether an operation that begins lets another go first.
-    #[inline]
-    fn stands_back(&self, turn: &mut Turn<W>) -> bool {
-        if self.starving.load(Relaxed) == 0 || turn.stood_back || W::has_waited(&turn.ticket) {
-            return false;
-        }
-        turn.stood_back = true;
-        true
+    /// The operation has succeeded.
+    ///
+    /// # Safety
+    ///
+    /// Rule 1 of [`Waiters`].
+    unsafe fn finish(&self, mut place: Place<W::Ticket>) {
+        self.count_out(&place);
+        // SAFETY: the contract.
+        unsafe { self.waiters.finish(&mut place.ticket, self.bit) };
     }
 
     /// The operation is dropped before it was ready.
@@ -109,15 +120,15 @@ impl<W: Waiters> Waiting<'_, W> {
     /// Rule 1 of [`Waiters`].
     #[inline]
     pub(super) unsafe fn cancel(&self, turn: &mut Turn<W>) {
-        self.end(turn);
-        // SAFETY: the contract.
-        unsafe { self.waiters.cancel(&mut turn.ticket, self.bit) };
+        if let Some(mut place) = turn.0.take() {
+            self.count_out(&place);
+            // SAFETY: the contract.
+            unsafe { self.waiters.cancel(&mut place.ticket, self.bit) };
+        }
     }
 
-    #[inline]
-    fn end(&self, turn: &mut Turn<W>) {
-        turn.stood_back = false;
-        if W::MANY && std::mem::take(&mut turn.starves) {
+    fn count_out(&self, place: &Place<W::Ticket>) {
+        if W::MANY && place.starves {
             self.starving.fetch_sub(1, Relaxed);
         }
     }

@@ -78,11 +78,6 @@ pub trait Waiters: Debug + Default + Send + Sync {
         0
     }
 
-    /// Whether the operation waits, or was woken.
-    fn has_waited(_: &Self::Ticket) -> bool {
-        true
-    }
-
     /// What a waiting operation remembers of its place.
     type Ticket: Debug + Default + Unpin + Send + Sync;
 

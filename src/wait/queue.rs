@@ -2,17 +2,17 @@
 //!
 //! # Invariants
 //!
-//! 1. Everything but `served` is behind one mutex, which is taken only when somebody waits or is
-//!    woken: the WAITS bit (`ring/word.rs`) tells publishers. Under the mutex, an entry in the
-//!    FIFO implies that the bit is set. It is cleared, under the mutex, by a notifier who finds
+//! 1. Everything but `served` is behind one lock, which is taken only when somebody waits or is
+//!    woken: the WAITS bit (`ring/word.rs`) tells publishers. Under the lock, an entry in the
+//!    FIFO implies that the bit is set. It is cleared, under the lock, by a notifier who finds
 //!    nobody: as long as waits and wakes alternate, the bit stays and costs nothing.
 //! 2. Entries are numbered as they come and are notified in that order. A notified entry leaves
-//!    the queue at once, and `served` tells its operation, without the mutex, that it was.
+//!    the queue at once, and `served` tells its operation, without the lock, that it was.
 //! 3. Who was woken and came too late goes back to the front, before all who came after it. For
 //!    such a loser `served` says nothing: its entry stays when it is notified, but loses its
-//!    waker, and the operation looks at it under the mutex.
+//!    waker, and the operation looks at it under the lock.
 //! 4. A notified operation that ends without having spent its wake hands it to the next.
-//! 5. No waker is cloned, called or dropped while the mutex is held.
+//! 5. No waker is cloned, called or dropped while the lock is held.
 //!
 //! One wake is owed for every step of the other side while the FIFO is not empty, so that an
 //! operation which is forgotten (`mem::forget`) costs the one wake that went to it and no more.
@@ -26,16 +26,15 @@ use std::task::Waker;
 use slab::Slab;
 
 use super::{Bit, Waiters};
-use crate::primitive::Mutex;
 use crate::primitive::atomic::AtomicU64;
 use crate::primitive::atomic::Ordering::{Acquire, Relaxed, Release};
-use crate::util::WakeBatch;
+use crate::util::{SpinLock, WakeBatch};
 
 /// Any number of waiters.
 #[derive(Default)]
 pub struct WaitQueue {
-    list: Mutex<List>,
-    /// The number of the last entry that was notified; written under the mutex.
+    list: SpinLock<List>,
+    /// The number of the last entry that was notified; written under the lock.
     served: AtomicU64,
 }
 
@@ -150,7 +149,7 @@ impl WaitQueue {
     /// Whether an entry was notified. If so, it is gone afterwards.
     fn take_notice(&self, list: &mut List, place: Place) -> bool {
         if !place.loser {
-            // Ordering: Relaxed, because it is written under the mutex, which we hold.
+            // Ordering: Relaxed, because it is written under the lock, which we hold.
             return self.served.load(Relaxed) >= place.number;
         }
         let notified = list.entries[place.key].waker.is_none();
@@ -176,10 +175,6 @@ impl Waiters for WaitQueue {
 
     fn losses(ticket: &Ticket) -> u32 {
         ticket.losses
-    }
-
-    fn has_waited(ticket: &Ticket) -> bool {
-        ticket.place.is_some() || ticket.woken.is_some()
     }
 
     type Ticket = Ticket;
