@@ -61,6 +61,9 @@
 //!   a mutex, as their users do. None of them has one with a single sender; in the rows `spsc`
 //!   they pay for many. flume, kanal, async-channel and crossbeam-channel have one channel for
 //!   all topologies.
+//! - In the rows *in batches* of 64 each uses what calls of that kind it has: kanal and flume none
+//!   for sending, and for receiving one that takes all that is there; async-channel, crossfire
+//!   and tachyonix none at all, so that they send and receive one by one.
 //! - tachyonix has no sends that block, so it does not take part with threads. tokio and
 //!   async-channel do, though their channels are made for tasks.
 //! - A channel is made for each measurement, and costs nothing then. The lists of tokio and the

@@ -53,11 +53,13 @@ use self::support::{measure, table};
 
 /// What this benchmark uses of what the benchmarks share.
 mod support {
+    #[allow(dead_code, reason = "no row here has batches")]
     pub(crate) mod api;
     pub(crate) mod contender;
     #[allow(dead_code, reason = "the tables here show nothing but the time")]
     pub(crate) mod measure;
     pub(crate) mod rows;
+    #[allow(dead_code, reason = "no row here has batches")]
     pub(crate) mod stream;
     pub(crate) mod table;
 }

@@ -4,6 +4,7 @@
 
 use std::fmt::Debug;
 use std::future::Future;
+use std::ops::Range;
 use std::sync::Arc;
 
 use annulus::channel::{self, Mpmc, Mpsc, Receiver, Sender, Spmc, Spsc};
@@ -61,12 +62,40 @@ impl<A: Spawn + Channels> Api for A {}
 /// A sender. By `&mut`, because that is what a sender of which there is one may ask for.
 pub(crate) trait Tx<M>: Send + 'static {
     fn send(&mut self, message: M) -> impl Future<Output = ()> + Send;
+
+    /// Sends the numbers, in batches if the channel has such.
+    fn send_all(&mut self, numbers: Range<u64>) -> impl Future<Output = ()> + Send
+    where
+        M: Message,
+    {
+        async move {
+            for n in numbers {
+                self.send(M::new(n)).await;
+            }
+        }
+    }
 }
 
 /// A receiver; `None` ends the stream.
 pub(crate) trait Rx<M>: Send + 'static {
     fn recv(&mut self) -> impl Future<Output = Option<M>> + Send;
+
+    /// Waits for a message and receives what else is there, up to [`BATCH`] in all if the channel
+    /// can stop there, into `out`, which is empty; or one message if the channel has no such call.
+    /// False ends the stream.
+    fn recv_batch(&mut self, out: &mut Vec<M>) -> impl Future<Output = bool> + Send
+    where
+        M: Message,
+    {
+        async move {
+            out.extend(self.recv().await);
+            !out.is_empty()
+        }
+    }
 }
+
+/// Messages that are received at once.
+pub(crate) const BATCH: usize = 64;
 
 pub(crate) enum Annulus {}
 
@@ -109,11 +138,20 @@ macro_rules! annulus_handles {
             async fn send(&mut self, message: M) {
                 Sender::<M, $kind>::send(self, message).await.expect("receivers outlive senders");
             }
+
+            async fn send_all(&mut self, numbers: Range<u64>) {
+                let sent = self.send_many(numbers.map(M::new)).await;
+                sent.expect("receivers outlive senders");
+            }
         }
 
         impl<M: Message> Rx<M> for Receiver<M, $kind> {
             async fn recv(&mut self) -> Option<M> {
                 Receiver::<M, $kind>::recv(self).await
+            }
+
+            async fn recv_batch(&mut self, out: &mut Vec<M>) -> bool {
+                self.recv_many(out, BATCH).await > 0
             }
         }
     )*};
@@ -160,11 +198,25 @@ impl<M: Message> Tx<M> for mpsc::Sender<M> {
     async fn send(&mut self, message: M) {
         mpsc::Sender::send(self, message).await.expect("receivers outlive senders");
     }
+
+    async fn send_all(&mut self, mut numbers: Range<u64>) {
+        while !numbers.is_empty() {
+            let left = (numbers.end - numbers.start) as usize;
+            let permits = self.reserve_many(left.min(BATCH)).await;
+            for permit in permits.expect("receivers outlive senders") {
+                permit.send(M::new(numbers.next().expect("as many as permits")));
+            }
+        }
+    }
 }
 
 impl<M: Message> Rx<M> for mpsc::Receiver<M> {
     async fn recv(&mut self) -> Option<M> {
         mpsc::Receiver::recv(self).await
+    }
+
+    async fn recv_batch(&mut self, out: &mut Vec<M>) -> bool {
+        self.recv_many(out, BATCH).await > 0
     }
 }
 

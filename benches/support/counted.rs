@@ -4,6 +4,7 @@
 
 use std::future::{Future, poll_fn};
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -70,11 +71,19 @@ impl<M: Message, H: Tx<M>> Tx<M> for Handle<H> {
     async fn send(&mut self, message: M) {
         count(&mut self.pendings, self.handle.send(message)).await;
     }
+
+    async fn send_all(&mut self, numbers: Range<u64>) {
+        count(&mut self.pendings, self.handle.send_all(numbers)).await;
+    }
 }
 
 impl<M: Message, H: Rx<M>> Rx<M> for Handle<H> {
     async fn recv(&mut self) -> Option<M> {
         count(&mut self.pendings, self.handle.recv()).await
+    }
+
+    async fn recv_batch(&mut self, out: &mut Vec<M>) -> bool {
+        count(&mut self.pendings, self.handle.recv_batch(out)).await
     }
 }
 

@@ -8,7 +8,7 @@ use super::contender::Case;
 use super::counted::Counted;
 use super::crew::{Crew, Work};
 use super::rivals::On;
-use super::stream::stream;
+use super::stream::{Batches, stream, stream_batches};
 use super::threads::{ThreadRx, ThreadTx, Threads};
 
 /// Messages of one run. A run that is measured so many times is one channel with as many times
@@ -29,6 +29,7 @@ pub(crate) struct Flow {
     large: bool,
     /// Whether one task or thread sends a message, receives it, sends the next.
     alone: bool,
+    batches: Option<Batches>,
     /// Whether Pendings are counted.
     counted: bool,
 }
@@ -49,7 +50,8 @@ impl Flow {
             (1, _) => Topology::Spmc,
             _ => Topology::Mpmc,
         };
-        Self { topology, senders, receivers, capacity, large: false, alone: false, counted: false }
+        let (large, alone, batches, counted) = (false, false, None, false);
+        Self { topology, senders, receivers, capacity, large, alone, batches, counted }
     }
 
     /// So many senders and receivers with each capacity.
@@ -77,6 +79,9 @@ impl Flow {
     pub(crate) fn of_tasks() -> Vec<Self> {
         let mut flows = Self::with(&[(1, 1), (4, 1), (16, 1), (1, 4), (4, 4), (16, 16)]);
         flows.extend([1, 4].map(|senders| Self { large: true, ..Self::new(senders, 1, 64) }));
+        for batches in [Batches::Received, Batches::Both].map(Some) {
+            flows.extend([1, 4].map(|senders| Self { batches, ..Self::new(senders, 1, 1024) }));
+        }
         flows.extend(Self::alone());
         flows
     }
@@ -104,20 +109,24 @@ impl Flow {
     }
 
     async fn tasks<A: Api, M: Message>(self, messages: u64) -> u64 {
-        let Self { topology, senders, receivers, capacity, alone, .. } = self;
+        let Self { topology, senders, receivers, capacity, alone, batches, .. } = self;
         match topology {
             Topology::Spsc => {
                 let (tx, rx) = A::spsc::<M>(capacity);
-                match alone {
-                    false => stream::<A, M>(messages, vec![tx], vec![rx]).await,
-                    true => alone_in_task(messages, tx, rx).await,
+                match (alone, batches) {
+                    (true, _) => alone_in_task(messages, tx, rx).await,
+                    (_, None) => stream::<A, M>(messages, vec![tx], vec![rx]).await,
+                    (_, Some(what)) => stream_batches::<A, M>(messages, vec![tx], rx, what).await,
                 }
             }
             Topology::Mpsc => {
                 let (tx, rx) = A::mpsc::<M>(capacity);
-                match alone {
-                    false => stream::<A, M>(messages, vec![tx; senders], vec![rx]).await,
-                    true => alone_in_task(messages, tx, rx).await,
+                match (alone, batches) {
+                    (true, _) => alone_in_task(messages, tx, rx).await,
+                    (_, None) => stream::<A, M>(messages, vec![tx; senders], vec![rx]).await,
+                    (_, Some(what)) => {
+                        stream_batches::<A, M>(messages, vec![tx; senders], rx, what).await
+                    }
                 }
             }
             Topology::Spmc => {
@@ -180,7 +189,7 @@ impl Case for Flow {
 /// The row's name in both reports.
 impl fmt::Display for Flow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { topology, senders, receivers, capacity, large, alone, counted: _ } = self;
+        let Self { topology, senders, receivers, capacity, large, alone, batches, .. } = self;
         let name = match topology {
             Topology::Spsc => "spsc",
             Topology::Mpsc => "mpsc",
@@ -194,6 +203,11 @@ impl fmt::Display for Flow {
         }
         if *large {
             write!(f, ", {} bytes", size_of::<Large>())?;
+        }
+        match batches {
+            None => {}
+            Some(Batches::Received) => write!(f, ", received in batches")?,
+            Some(Batches::Both) => write!(f, ", in batches")?,
         }
         Ok(())
     }

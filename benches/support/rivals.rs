@@ -117,7 +117,7 @@ impl Channels for Tachyonix {
 
 /// Their receivers say by an error that the stream ended.
 macro_rules! handles {
-    ($($tx:ty: $send:path, $rx:ty: $recv:path;)*) => {$(
+    ($($tx:ty: $send:path, $rx:ty: $recv:path $(, then $batch:expr)?;)*) => {$(
         impl<M: Message> Tx<M> for $tx {
             async fn send(&mut self, message: M) {
                 $send(self, message).await.expect("receivers outlive senders");
@@ -128,15 +128,25 @@ macro_rules! handles {
             async fn recv(&mut self) -> Option<M> {
                 $recv(self).await.ok()
             }
+            $(
+                async fn recv_batch(&mut self, out: &mut Vec<M>) -> bool {
+                    out.extend($recv(self).await.ok());
+                    $batch(self, out);
+                    !out.is_empty()
+                }
+            )?
         }
     )*};
 }
 
 handles! {
     smol::Sender<M>: smol::Sender::send, smol::Receiver<M>: smol::Receiver::recv;
-    flume::Sender<M>: flume::Sender::send_async, flume::Receiver<M>: flume::Receiver::recv_async;
+    flume::Sender<M>: flume::Sender::send_async,
+    flume::Receiver<M>: flume::Receiver::recv_async,
+        then |rx: &Self, out: &mut Vec<M>| out.extend(rx.drain());
     kanal::AsyncSender<M>: kanal::AsyncSender::send,
-    kanal::AsyncReceiver<M>: kanal::AsyncReceiver::recv;
+    kanal::AsyncReceiver<M>: kanal::AsyncReceiver::recv,
+        then |rx: &Self, out: &mut Vec<M>| drop(rx.drain_into(out));
     tachyonix::Sender<M>: tachyonix::Sender::send,
     tachyonix::Receiver<M>: tachyonix::Receiver::recv;
     AsyncTx<crossfire::spsc::Array<M>>: AsyncTx::send,
