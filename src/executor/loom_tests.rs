@@ -9,7 +9,7 @@ use loom::thread;
 use super::idle::Idle;
 use super::queue::{CAPACITY, LocalQueue};
 use crate::primitive::Arc;
-use crate::task::{self, JoinHandle, Runnable, Schedule};
+use crate::task::{self, Completed, JoinHandle, Runnable, Schedule};
 
 #[derive(Clone, Copy)]
 struct Nowhere;
@@ -19,7 +19,7 @@ impl Schedule for Nowhere {
         unreachable!("nobody wakes these tasks");
     }
 
-    fn completed(&self, _: usize) {}
+    fn completed(&self, _: Completed) {}
 }
 
 /// Tasks that count how often each was run.

@@ -45,7 +45,7 @@ use self::registry::{Registry, UNLISTED};
 use self::seat::Seat;
 use crate::primitive::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use crate::primitive::atomic::{AtomicUsize, fence};
-use crate::task::{self, JoinHandle, List, Runnable, Schedule};
+use crate::task::{self, Completed, JoinHandle, List, Runnable, Schedule};
 use crate::util::{CachePadded, budget};
 
 /// Workers are to leave.
@@ -107,9 +107,13 @@ impl Schedule for Home {
         });
     }
 
-    fn completed(&self, tag: usize) {
+    fn completed(&self, task: Completed) {
         // SAFETY: called by a worker of the runtime, or under `Shared::spawn`.
-        unsafe { self.shared() }.registry.remove(tag);
+        let shared = unsafe { self.shared() };
+        let here = context::with_seat(*self, |seat| seat.map(|(_, index)| index));
+        // SAFETY: this thread sits there.
+        let waits = unsafe { shared.registry.remove(here, task) };
+        shared.wake(waits.filter(|&seat| shared.idle.claim_this(seat)));
     }
 }
 
@@ -218,7 +222,8 @@ impl Shared {
         // SAFETY: nobody runs tasks but this thread, and the registry is closed.
         unsafe { self.registry.abort_all() };
         // A task whose last wake is under way is not queued yet, but will be.
-        while !self.registry.is_empty() {
+        // SAFETY: the contract.
+        while !unsafe { self.registry.is_empty() } {
             let queued = || {
                 self.seats.iter().find_map(|seat| {
                     // SAFETY: this thread stands for the owners of all queues.
@@ -251,9 +256,9 @@ where
     F::Output: Send + 'static,
 {
     let (task, handle) = task::spawn(future, home, location);
-    let shard = context::with_seat(home, |seat| seat.map_or(0, |(_, index)| index));
-    // SAFETY: the contract.
-    match unsafe { home.shared() }.registry.insert(shard, task.id()) {
+    let here = context::with_seat(home, |seat| seat.map(|(_, index)| index));
+    // SAFETY: the contract; this thread sits there.
+    match unsafe { home.shared().registry.insert(here, task.id()) } {
         Some(tag) => {
             task.set_tag(tag);
             home.schedule(task);

@@ -159,6 +159,8 @@ impl<'a> Worker<'a> {
         self.tick = self.tick.wrapping_add(1);
         self.seat.set_tick(self.tick);
         if self.tick % INJECTOR_EVERY == 0 {
+            // SAFETY: we sit here.
+            unsafe { self.shared.registry.collect(self.index) };
             if let Some(task) = self.shared.injector.pop() {
                 return Some(task);
             }
@@ -296,6 +298,8 @@ impl<'a> Worker<'a> {
             let _ = idle.stop_searching();
         }
         self.clock.last = None;
+        // SAFETY: we sit here.
+        unsafe { self.shared.registry.collect(self.index) };
         idle.park(self.index);
         // Without the bit a "go" is on its way, or a guest has the seat until it sends one.
         let mut awake = (called() || self.shared.has_work()) && idle.take(self.index);
