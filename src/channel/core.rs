@@ -333,13 +333,16 @@ impl<T, P: WaitSide, C: WaitSide> Channel<T, P, C> {
         }
         // SAFETY: our own contract.
         let kept = unsafe { self.ring.break_promises(count) };
+        // Also when a receiver's waker panics.
+        let _senders = OnDrop(|| {
+            if P::SHARED {
+                // Somebody may wait for the room. On a Single side that could only be us.
+                // SAFETY: the side is Multi.
+                unsafe { self.waiting_senders.notify_many(count, self.ring.producers_bit()) };
+            }
+        });
         // SAFETY: it was published just now.
         unsafe { self.kept(&kept, 0) };
-        if P::SHARED {
-            // Somebody may wait for the room. On a Single side that could only be us.
-            // SAFETY: the side is Multi.
-            unsafe { self.waiting_senders.notify_many(count, self.ring.producers_bit()) };
-        }
     }
 
     /// Wakes a receiver for each of `count` messages, or all at the end.
@@ -348,12 +351,15 @@ impl<T, P: WaitSide, C: WaitSide> Channel<T, P, C> {
     ///
     /// This thread has just published it.
     unsafe fn kept(&self, kept: &Kept, count: usize) {
+        // A waker may panic: the others learn of the end all the same.
+        let _all = OnDrop(|| {
+            if kept.finished {
+                self.wake_receivers();
+            }
+        });
         if kept.waits.0 {
             // SAFETY: the publishing has cleared the bit, if the receivers' side is Single.
             unsafe { self.waiting_receivers.notify_many(count.max(1), self.ring.consumers_bit()) };
-        }
-        if kept.finished {
-            self.wake_receivers();
         }
     }
 
