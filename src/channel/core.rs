@@ -332,7 +332,7 @@ impl<T, P: WaitSide, C: WaitSide> Channel<T, P, C> {
             return;
         }
         // SAFETY: our own contract.
-        let kept = unsafe { self.ring.break_promises(count) };
+        let finished = unsafe { self.ring.break_promises(count) };
         // Also when a receiver's waker panics.
         let _senders = OnDrop(|| {
             if P::SHARED {
@@ -341,8 +341,9 @@ impl<T, P: WaitSide, C: WaitSide> Channel<T, P, C> {
                 unsafe { self.waiting_senders.notify_many(count, self.ring.producers_bit()) };
             }
         });
-        // SAFETY: it was published just now.
-        unsafe { self.kept(&kept, 0) };
+        if finished {
+            self.wake_receivers();
+        }
     }
 
     /// Wakes a receiver for each of `count` messages, or all at the end.
@@ -359,7 +360,7 @@ impl<T, P: WaitSide, C: WaitSide> Channel<T, P, C> {
         });
         if kept.waits.0 {
             // SAFETY: the publishing has cleared the bit, if the receivers' side is Single.
-            unsafe { self.waiting_receivers.notify_many(count.max(1), self.ring.consumers_bit()) };
+            unsafe { self.waiting_receivers.notify_many(count, self.ring.consumers_bit()) };
         }
     }
 
