@@ -540,7 +540,11 @@ impl<T, P: WaitSide, C: WaitSide> Channel<T, P, C> {
                 // SAFETY: no sender is left, so no send can be under way.
                 unsafe { self.waiting_senders.release(self.ring.producers_bit()) };
             });
-            self.close();
+            let _close = OnDrop(|| _ = self.close());
+            // A permit borrows a sender or owns one, so those still out were forgotten. Without
+            // this the receivers would wait for them for ever.
+            // SAFETY: nobody has the permits, and no send can be under way.
+            unsafe { self.unreserve(self.ring.promised()) };
         }
     }
 

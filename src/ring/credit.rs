@@ -61,6 +61,12 @@ impl<T, P: Side, C: Side> RingBuffer<T, P, C> {
         if count == 0 { Err(Refused::Full(full)) } else { Ok(count) }
     }
 
+    /// How many promises are out, for who knows that none is being given or spent.
+    pub(crate) fn promised(&self) -> usize {
+        // Ordering: Relaxed; the caller has seen the last change happen before.
+        self.head.promised.load(Relaxed)
+    }
+
     /// Keeps a promise: moves the item into the ring, closed or not.
     ///
     /// # Safety
