@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::vec;
 
 use super::blocking;
-use super::core::{Channel, RecvTicket, SendTicket};
+use super::core::{Channel, OnDrop, RecvTicket, SendTicket};
 use super::{Kind, Receiver, SendError, Sender, Topology, TryRecvError, TrySendError};
 use crate::ring::{Multi, Refused, Single, Stash};
 use crate::wait::WaitSide;
@@ -59,11 +59,11 @@ impl<'a, T, P: WaitSide, C: WaitSide> Load<'a, T, P, C> {
 impl<T, P: WaitSide, C: WaitSide> Drop for Load<'_, T, P, C> {
     fn drop(&mut self) {
         let unused = self.permits - self.stash.len();
-        // SAFETY: the contract of `send`.
-        unsafe {
-            self.channel.send_stash(&mut self.stash);
-            self.channel.unreserve(unused);
-        }
+        // Also when a receiver's waker panics: promises that are lost cannot be given back.
+        // SAFETY: the contract of `send`, here and below.
+        let _room = OnDrop(|| unsafe { self.channel.unreserve(unused) });
+        // SAFETY: as above.
+        unsafe { self.channel.send_stash(&mut self.stash) };
     }
 }
 

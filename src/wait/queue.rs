@@ -8,9 +8,9 @@
 //!    nobody: as long as waits and wakes alternate, the bit stays and costs nothing.
 //! 2. Entries are numbered as they come and are notified in that order. A notified entry leaves
 //!    the queue at once, and `served` tells its operation, without the lock, that it was.
-//! 3. Who was woken and came too late goes back to the front, before all who came after it. For
-//!    such a loser `served` says nothing: its entry stays when it is notified, but loses its
-//!    waker, and the operation looks at it under the lock.
+//! 3. Who was woken and came too late goes back to the front, before all who came after it: the
+//!    FIFO is in the order of the numbers. For such a loser `served` says nothing: its entry stays
+//!    when it is notified, but loses its waker, and the operation looks at it under the lock.
 //! 4. A notified operation that ends without having spent its wake hands it to the next.
 //! 5. No waker is cloned, called or dropped while the lock is held.
 //!
@@ -130,9 +130,22 @@ impl List {
         }
     }
 
+    /// The first in the FIFO whose number is above this one.
+    fn first_after(&self, number: u64) -> Option<usize> {
+        let mut first = self.first;
+        while let Some(key) = first.filter(|&key| self.entries[key].number <= number) {
+            first = self.entries[key].next;
+        }
+        first
+    }
+
     /// Marks the first in the FIFO as notified, and gives its waker.
     fn notify_first(&mut self, served: &AtomicU64) -> Option<Waker> {
-        let key = self.first?;
+        self.first.and_then(|key| self.notify(key, served))
+    }
+
+    /// Marks an entry in the FIFO as notified, and gives its waker. Those before it are losers.
+    fn notify(&mut self, key: usize, served: &AtomicU64) -> Option<Waker> {
         self.unlink(key);
         let Entry { number, loser, .. } = self.entries[key];
         if loser {
@@ -280,9 +293,11 @@ impl Waiters for WaitQueue {
             queue: &'a WaitQueue,
             bit: &'a B,
             count: usize,
-            /// Who comes back while we wake the others waits for the next step: else wakers that
-            /// poll at once could keep us here for ever.
+            /// Who comes back while we wake the others waits for the next step, with a new number
+            /// or as a loser: else wakers that poll at once could keep us here for ever.
             newest: Option<u64>,
+            /// The number of the last one that we have notified.
+            last: u64,
         }
         impl<B: Bit> Rest<'_, B> {
             fn notify(&mut self) {
@@ -291,13 +306,14 @@ impl Waiters for WaitQueue {
                     let mut list = self.queue.list.lock();
                     let newest = *self.newest.get_or_insert(list.number);
                     while self.count > 0 && !batch.is_full() {
-                        let first = list.first.filter(|&key| list.entries[key].number <= newest);
-                        if first.is_none() {
+                        let next = list.first_after(self.last);
+                        let Some(key) = next.filter(|&key| list.entries[key].number <= newest)
+                        else {
                             self.count = 0;
                             break;
-                        }
-                        batch
-                            .push(list.notify_first(&self.queue.served).expect("there is a first"));
+                        };
+                        self.last = list.entries[key].number;
+                        batch.push(list.notify(key, &self.queue.served).expect("it is waiting"));
                         self.count -= 1;
                     }
                     if list.first.is_none() {
@@ -313,7 +329,7 @@ impl Waiters for WaitQueue {
                 self.notify();
             }
         }
-        Rest { queue: self, bit, count, newest: None }.notify();
+        Rest { queue: self, bit, count, newest: None, last: 0 }.notify();
     }
 
     unsafe fn release(&self, _: &impl Bit) {}
