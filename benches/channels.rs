@@ -88,6 +88,7 @@ use self::support::threads::{Crossbeam, Std, Threads};
 
 /// What this benchmark uses of what the benchmarks share.
 mod support {
+    #[allow(dead_code, reason = "no bytes are counted here")]
     pub(crate) mod allocations;
     #[allow(dead_code, reason = "no task yields here")]
     pub(crate) mod api;
