@@ -184,8 +184,8 @@ impl Stage {
         let tasks = || contenders(&homes.each_ref().map(|home| (home, home.team().name)));
         let mut work = tasks();
         let crossfire = Row::time::<On<Tokio, Crossfire>>;
-        work.insert(2, homes[1].contender("with crossfire", crossfire));
-        work.insert(6, homes[4].contender("with crossfire", crossfire));
+        work.insert(2, homes[1].contender("tokio-mt, crossfire", crossfire));
+        work.insert(6, homes[4].contender("tokio-ct, crossfire", crossfire));
         let (errands, outside) = errands(workers);
         let stage = Self { tasks: tasks(), work, errands, outside, homes };
         // Until all threads run, and have their names.
