@@ -43,12 +43,17 @@
 //!   choose: here `block_on` runs tasks, too, beside as many workers as the others have.
 //! - smol's tasks find their executor in a thread-local variable, as those of tokio and annulus
 //!   do; smol's own `spawn` finds the one that it has in a static one.
+//! - Who does the errands shares a processor with the first worker where workers are pinned, and
+//!   while it spawns, it is one thread more than there are processors: whose workers sleep and wake
+//!   in between pays more for it.
 //! - tokio and smol run without I/O and timers, as annulus does.
 //! - With one worker annulus and smol are ready for threads that steal and wake from outside;
 //!   `tokio-ct` has a queue that only its own thread touches.
 //! - tokio's and crossfire's channels of the row *one queue* are what `versus_tokio` and `channels`
 //!   say of them.
 //! - Two processors steal little: `VERSUS_CPUS` is for machines with more.
+//! - Rows with 10 µs of work or more have few slices: if anything else runs on the machine, they
+//!   tell of that. On one worker a pipeline must take its stages' work and little more.
 
 use std::process::Command;
 use std::rc::Rc;

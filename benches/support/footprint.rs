@@ -1,9 +1,8 @@
 //! What a runtime takes when it does nothing, and what a task takes that does nothing.
 
 use std::pin::Pin;
-use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
@@ -37,32 +36,32 @@ pub(crate) fn print_tasks_head() {
 }
 
 /// Prints what a task takes whose future is empty, in a runtime that has had none before.
-pub(crate) fn print_task<A: Spawn>(fresh: &Rc<Home>) {
-    let run = |task| patiently(&fresh.start(task)).expect("the tasks come back");
-    let (_, bytes) = allocations(|| run(Box::pin(waiting::<A>()) as Counted));
-    let joined = |tasks| allocations(|| run(Box::pin(joined::<A>(tasks)))).0;
+pub(crate) fn print_task<A: Spawn>(fresh: &Home) {
+    let (_, bytes) = allocations(|| run(fresh, waiting::<A>()));
+    let joined = |tasks| allocations(|| run(fresh, joined::<A>(tasks))).0;
     // Of two runs, what the longer one has more.
     let (once, twice) = (joined(CROWD), joined(2 * CROWD));
-    let per_task = |count| count as f64 / CROWD as f64;
-    let allocations = per_task(twice.saturating_sub(once));
-    println!("| {} | {:.1} | {allocations:.2} |", fresh.team().name, per_task(bytes as u64));
+    let bytes = bytes as f64 / CROWD as f64;
+    let allocations = twice.saturating_sub(once) as f64 / CROWD as f64;
+    println!("| {} | {bytes:.1} | {allocations:.2} |", fresh.team().name);
 }
 
-type Counted = Pin<Box<dyn Future<Output = i64> + Send>>;
+fn run<T: Send + 'static>(home: &Home, task: impl Future<Output = T> + Send + 'static) -> T {
+    patiently(&home.start(task)).expect("the tasks come back")
+}
 
-async fn joined<A: Spawn>(tasks: u64) -> i64 {
+async fn joined<A: Spawn>(tasks: u64) {
     for _ in 0..tasks {
         A::spawn(async {}).await;
     }
-    0
 }
 
 /// Who waits; the room for it is not counted.
 static WAITING: Mutex<Vec<Waker>> = Mutex::new(Vec::new());
 static RELEASED: AtomicBool = AtomicBool::new(false);
 
-fn waiting_tasks() -> impl std::ops::DerefMut<Target = Vec<Waker>> {
-    WAITING.lock().unwrap_or_else(PoisonError::into_inner)
+fn waiting_tasks() -> MutexGuard<'static, Vec<Waker>> {
+    WAITING.lock().expect("nobody panics with the list")
 }
 
 /// The future of a task that waits.
@@ -72,6 +71,7 @@ impl Future for Wait {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        // Ordering: who is woken sees what came before the wake.
         if RELEASED.load(Ordering::Relaxed) {
             return Poll::Ready(());
         }
