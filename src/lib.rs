@@ -46,6 +46,10 @@
 //!
 //! [`ring::RingBuffer`] is the queue under the channels, for threads that do not want to wait.
 //!
+//! # Time
+//!
+//! [`time`] has sleeps, limits of time and ticks, and a clock that tests can move.
+//!
 //! # Cancelling
 //!
 //! A future that is dropped before it is ready has done nothing: a receive has taken no message,
@@ -61,6 +65,8 @@ mod wait;
 pub mod channel;
 
 mod task;
+
+pub mod time;
 
 mod executor;
 

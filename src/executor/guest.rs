@@ -159,7 +159,8 @@ impl<'a> Guest<'a> {
     /// Takes the seat of a thread that sleeps.
     fn sit_on_a_free_seat(&mut self) -> bool {
         while let Some(seat) = self.shared.idle.any_parked() {
-            if self.shared.idle.take(seat) {
+            let take = || self.shared.idle.take(seat);
+            if self.shared.seats[seat].lend(thread::current(), take) {
                 self.sit(seat);
                 self.withdraw();
                 return true;
@@ -169,8 +170,7 @@ impl<'a> Guest<'a> {
     }
 
     fn sit(&mut self, seat: usize) {
-        self.shared.seats[seat].set_guest(Some(thread::current()));
-        self.worker = Some(Worker::sit(self.shared, self.context, seat, false));
+        self.worker = Some(Worker::sit(self.shared, self.context, seat, true));
     }
 
     /// Stops waiting for a seat; one that is granted all the same is given back.
@@ -195,7 +195,8 @@ impl<'a> Guest<'a> {
         if let Some(worker) = &mut self.worker {
             match worker.next() {
                 Some(task) => worker.run(task),
-                None if called() => {}
+                // The root is not a task, and may be all there is to do.
+                None if called() => worker.glance_at_clock(),
                 None => match worker.search(&called) {
                     Some(task) => worker.run(task),
                     None => worker.park(called),
@@ -206,6 +207,7 @@ impl<'a> Guest<'a> {
         let state = self.shared.guest.state.load(Acquire);
         if self.present && state >= GRANTED {
             self.shared.guest.state.store(PRESENT, Relaxed);
+            self.shared.seats[state - GRANTED].set_guest(Some(thread::current()));
             self.sit(state - GRANTED);
         } else if !called() {
             // A grant or a wake that came since is a token that `park` takes.
@@ -219,7 +221,7 @@ impl<'a> Guest<'a> {
         seat.set_guest(None);
         shared.idle.park(index);
         let work = seat.has_any() || shared.has_work() || shared.signals() & SHUTDOWN != 0;
-        if work && shared.idle.claim_this(index) {
+        if (work || shared.lacks_keeper(index)) && shared.idle.claim_this(index) {
             shared.wake(Some(index));
         }
     }

@@ -21,6 +21,7 @@
 //! injector, then looks at the other seats ([`worker`]), then sleeps ([`idle`]).
 
 mod context;
+mod driver;
 mod guest;
 mod idle;
 mod injector;
@@ -32,10 +33,11 @@ mod worker;
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::panic::Location;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 pub(crate) use self::guest::block_on;
 use self::idle::Idle;
@@ -46,7 +48,8 @@ use self::seat::Seat;
 use crate::primitive::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use crate::primitive::atomic::{AtomicUsize, fence};
 use crate::task::{self, Completed, JoinHandle, List, Runnable, Schedule};
-use crate::util::{CachePadded, budget};
+use crate::time::Timers;
+use crate::util::{CachePadded, WakeBatch, budget};
 
 /// Workers are to leave.
 const SHUTDOWN: usize = 1;
@@ -59,6 +62,7 @@ pub(crate) struct Shared {
     idle: CachePadded<Idle>,
     injector: CachePadded<Injector>,
     registry: Registry,
+    timers: Timers,
     guest: guest::Desk,
     /// What workers look at between tasks: SHUTDOWN and GUEST_WAITS.
     signals: CachePadded<AtomicUsize>,
@@ -118,12 +122,13 @@ impl Schedule for Home {
 }
 
 impl Shared {
-    fn new(seats: usize) -> Self {
+    fn new(seats: usize, paused: bool) -> Self {
         Self {
             seats: (0..seats).map(|_| CachePadded::new(Seat::new())).collect(),
             idle: CachePadded::new(Idle::new(seats)),
             injector: CachePadded::default(),
             registry: Registry::new(seats),
+            timers: Timers::new(seats, paused),
             guest: guest::Desk::default(),
             signals: CachePadded::default(),
             threads: AtomicUsize::new(seats),
@@ -197,6 +202,36 @@ impl Shared {
         !self.injector.is_empty() || self.seats.iter().any(|seat| seat.has_plenty())
     }
 
+    /// Whether timers wait for a seat that sleeps to look after them.
+    fn lacks_keeper(&self, seat: usize) -> bool {
+        !self.idle.others_busy(seat)
+            && self.timers.next(|_| Duration::ZERO) < self.idle.kept_until()
+    }
+
+    /// A timer was set by a thread without a seat: has somebody wake up in time.
+    fn hurry(&self, time: u64) {
+        if time < self.idle.kept_until() {
+            match self.idle.keeper() {
+                Some(seat) => self.seats[seat].nudge(),
+                None => self.wake(self.idle.notify_soon()),
+            }
+        }
+    }
+
+    /// Fires all timers that are due.
+    ///
+    /// # Safety
+    ///
+    /// This thread sits on `seat`, or on none.
+    unsafe fn fire_all(&self, seat: Option<&Seat>) {
+        while self.timers.fire(Instant::now(), |_| Duration::ZERO, wake_all) {}
+        // The last one to be woken is not to run first.
+        if let Some((seat, task)) = seat.and_then(|seat| Some((seat, seat.take_slot()?))) {
+            // SAFETY: the contract.
+            unsafe { self.push_here(seat, task) };
+        }
+    }
+
     fn signals(&self) -> usize {
         self.signals.load(Relaxed)
     }
@@ -240,6 +275,14 @@ impl Shared {
             }
             thread::yield_now();
         }
+    }
+}
+
+/// Wakes whoever waited for timers. A foreign waker that panics is no reason for a worker to end.
+fn wake_all(batch: &mut WakeBatch) {
+    while !batch.is_empty() {
+        // The panic has been reported by its hook.
+        drop(catch_unwind(AssertUnwindSafe(|| batch.wake_all())));
     }
 }
 
@@ -297,10 +340,11 @@ pub(crate) fn is_inside(shared: &Arc<Shared>) -> bool {
 /// Starts a background thread for each of `seats` seats.
 pub(crate) fn start(
     seats: usize,
+    paused: bool,
     name: impl Fn(usize) -> String,
 ) -> io::Result<(Arc<Shared>, Vec<thread::JoinHandle<()>>)> {
     task::register_waker();
-    let shared = Arc::new(Shared::new(seats));
+    let shared = Arc::new(Shared::new(seats, paused));
     let mut threads = Vec::with_capacity(seats);
     for index in 0..seats {
         let theirs = Arc::clone(&shared);
@@ -331,11 +375,11 @@ fn background(shared: &Arc<Shared>, index: usize) {
     let _inside = context.enter();
     let seat = &shared.seats[index];
     loop {
-        while !seat.take_go() {
+        while !seat.take_go(false) {
             thread::park();
         }
         // Whoever sends "go" has counted us as searching.
-        let mut worker = worker::Worker::sit(shared, &context, index, true);
+        let mut worker = worker::Worker::sit(shared, &context, index, false);
         match worker.work() {
             worker::Left::LentSeat => {}
             worker::Left::Shutdown => break,
@@ -346,6 +390,7 @@ fn background(shared: &Arc<Shared>, index: usize) {
         context.set_seat(Some(index));
         // SAFETY: the other threads have left for good, and guests outlive no runtime.
         unsafe { shared.drop_tasks(seat) };
+        shared.timers.close(wake_all);
     }
 }
 

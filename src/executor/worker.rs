@@ -1,10 +1,12 @@
 //! The loop of who sits on a seat.
 
-use std::thread;
+mod park;
+mod timers;
+
 use std::time::{Duration, Instant};
 
 use super::context::Context;
-use super::idle::MAX_SEATS;
+use super::idle::{Kept, MAX_SEATS};
 use super::queue::CAPACITY;
 use super::seat::Seat;
 use super::{GUEST_WAITS, SHUTDOWN, Shared};
@@ -54,9 +56,13 @@ pub(super) struct Worker<'a> {
     rng: Rng,
     tick: u32,
     slot_runs: u32,
+    /// Whether this is not the seat's own thread.
+    is_guest: bool,
     /// Counted in `Idle::searching`.
     searching: bool,
     sentinel: bool,
+    /// The keeper's part, if it is ours.
+    keeps: Option<Kept>,
     nap: Duration,
     spin: Duration,
     clock: Clock,
@@ -80,13 +86,13 @@ struct Clock {
 }
 
 impl<'a> Worker<'a> {
-    /// Sits down on a seat that the caller has got by a "go" (then it is counted as searching)
-    /// or by clearing the seat's bit.
+    /// Sits down on a seat that the caller has got by a "go" (then it is counted as searching),
+    /// or, as a guest, by clearing the seat's bit.
     pub(super) fn sit(
         shared: &'a Shared,
         context: &'a Context,
         index: usize,
-        searching: bool,
+        is_guest: bool,
     ) -> Self {
         context.set_seat(Some(index));
         Self {
@@ -97,8 +103,10 @@ impl<'a> Worker<'a> {
             rng: Rng::new(context.id() as u64),
             tick: 0,
             slot_runs: 0,
-            searching,
+            is_guest,
+            searching: !is_guest,
             sentinel: false,
+            keeps: None,
             nap: NAP,
             spin: SHORTEST_SPIN,
             clock: Clock::default(),
@@ -136,6 +144,9 @@ impl<'a> Worker<'a> {
         }
         if self.sentinel {
             self.resign_sentinel();
+        }
+        if self.context.is_concerned() {
+            self.entrust_timers();
         }
     }
 
@@ -194,8 +205,12 @@ impl<'a> Worker<'a> {
         first
     }
 
-    /// Looks for work in the other queues. `None` also when `called`.
+    /// Looks at the timers that are due, and for work in the other queues. `None` also when
+    /// `called`, or when somebody was woken who is no task of this seat.
     pub(super) fn search(&mut self, called: impl Fn() -> bool) -> Option<Runnable> {
+        if self.fire_due(Instant::now) {
+            return self.next();
+        }
         if !self.searching {
             self.searching = self.shared.idle.start_searching();
             if !self.searching {
@@ -272,85 +287,6 @@ impl<'a> Worker<'a> {
         }
     }
 
-    #[cold]
-    fn resign_sentinel(&mut self) {
-        self.sentinel = false;
-        self.nap = NAP;
-        self.shared.idle.resign_sentinel();
-        self.name_sentinel();
-    }
-
-    /// Who filled a slot elsewhere may have relied on us to look after it. Now somebody else
-    /// has to: whoever is woken looks round, and ends as the sentinel if there is nothing to do.
-    fn name_sentinel(&self) {
-        let idle = &self.shared.idle;
-        if idle.lacks_sentinel() && idle.others_busy(self.index) {
-            self.shared.wake(idle.notify_soon());
-        }
-    }
-
-    /// Sleeps until there may be work for this seat, or `called` says so (whoever makes it say
-    /// so unparks this thread). The seat has no task.
-    pub(super) fn park(&mut self, called: impl Fn() -> bool) {
-        let idle = &self.shared.idle;
-        if std::mem::take(&mut self.searching) {
-            // Whether the last or not, we look at every queue again below.
-            let _ = idle.stop_searching();
-        }
-        self.clock.last = None;
-        // SAFETY: we sit here.
-        unsafe { self.shared.registry.collect(self.index) };
-        idle.park(self.index);
-        // Without the bit a "go" is on its way, or a guest has the seat until it sends one.
-        let mut awake = (called() || self.shared.has_work()) && idle.take(self.index);
-        let mut nap = self.nap(awake);
-        while !awake {
-            if self.seat.take_go() {
-                self.searching = true;
-                return;
-            }
-            if called() && idle.take(self.index) {
-                return;
-            }
-            let Some(time) = nap else {
-                thread::park();
-                continue;
-            };
-            thread::park_timeout(time);
-            awake = idle.take(self.index);
-            if !awake {
-                // Claimed: for work, then the "go" is near; or by a guest, then it may be far.
-                nap = None;
-                self.resign_sentinel();
-            }
-        }
-    }
-
-    /// How long to sleep at most: the sentinel looks up while others are busy.
-    fn nap(&mut self, awake: bool) -> Option<Duration> {
-        let idle = &self.shared.idle;
-        if awake {
-            return None;
-        }
-        if !idle.others_busy(self.index) {
-            if !self.sentinel {
-                return None;
-            }
-            self.resign_sentinel();
-            // Somebody who was woken meanwhile may have seen us on duty.
-            if !idle.others_busy(self.index) {
-                return None;
-            }
-        }
-        if !self.sentinel && !idle.become_sentinel() {
-            return None;
-        }
-        self.sentinel = true;
-        let nap = self.nap;
-        self.nap = (nap * 2).min(LONGEST_NAP);
-        Some(nap)
-    }
-
     /// Notes whether polls are long of late.
     #[inline]
     fn measure(&mut self) {
@@ -363,6 +299,7 @@ impl<'a> Worker<'a> {
     #[cold]
     fn look_at_clock(&mut self) {
         let now = Instant::now();
+        self.fire_due(|| now);
         let polls = std::mem::take(&mut self.clock.polls);
         let operations = std::mem::take(&mut self.clock.operations);
         let Some(last) = self.clock.last.replace(now) else { return };
@@ -386,6 +323,9 @@ impl Drop for Worker<'_> {
         }
         if self.searching {
             self.stop_searching();
+        }
+        if let Some(kept) = self.keeps.take() {
+            self.shared.idle.stop_keeping(kept);
         }
         self.context.set_seat(None);
     }
