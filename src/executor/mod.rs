@@ -28,6 +28,7 @@ mod injector;
 mod queue;
 mod registry;
 mod seat;
+mod sharing;
 mod worker;
 
 use std::fmt;
@@ -45,6 +46,7 @@ pub(crate) use self::idle::MAX_SEATS;
 use self::injector::Injector;
 use self::registry::{Registry, UNLISTED};
 use self::seat::Seat;
+use self::sharing::Sharing;
 use crate::primitive::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use crate::primitive::atomic::{AtomicUsize, fence};
 use crate::task::{self, Completed, JoinHandle, List, Runnable, Schedule};
@@ -64,6 +66,7 @@ pub(crate) struct Shared {
     registry: Registry,
     timers: Timers,
     guest: guest::Desk,
+    sharing: CachePadded<Sharing>,
     /// What workers look at between tasks: SHUTDOWN and GUEST_WAITS.
     signals: CachePadded<AtomicUsize>,
     /// Background threads that have not left yet; the last one drops the tasks that are left.
@@ -130,6 +133,7 @@ impl Shared {
             registry: Registry::new(seats),
             timers: Timers::new(seats, paused),
             guest: guest::Desk::default(),
+            sharing: CachePadded::new(Sharing::new()),
             signals: CachePadded::default(),
             threads: AtomicUsize::new(seats),
         }

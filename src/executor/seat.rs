@@ -6,7 +6,7 @@ use std::thread::Thread;
 use super::queue::LocalQueue;
 use crate::primitive::Mutex;
 use crate::primitive::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use crate::primitive::atomic::{AtomicBool, AtomicPtr, AtomicU32};
+use crate::primitive::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64};
 use crate::task::Runnable;
 
 /// A worker's place: tasks that wait there, and how to wake who sits there.
@@ -20,6 +20,8 @@ pub(super) struct Seat {
     pub(super) queue: LocalQueue,
     /// Counts the turns of the loop; written by who sits here. If it stands still, a poll is long.
     tick: AtomicU32,
+    /// Operations on channels that were done here; written by who sits here.
+    operations: AtomicU64,
     /// Whether polls here have been long of late; written by who sits here, and by a rescuer.
     pub(super) long_polls: AtomicBool,
     /// From how many waiting tasks on another worker should come for some; written as above.
@@ -39,6 +41,7 @@ impl Seat {
             slot: AtomicPtr::new(std::ptr::null_mut()),
             queue: LocalQueue::new(),
             tick: AtomicU32::new(0),
+            operations: AtomicU64::new(0),
             long_polls: AtomicBool::new(false),
             share_from: AtomicU32::new(2),
             go: Default::default(),
@@ -149,6 +152,16 @@ impl Seat {
     pub(super) fn mark_stuck(&self) {
         self.long_polls.store(true, Relaxed);
         self.share_from.store(2, Relaxed);
+    }
+
+    /// How many operations on channels were done here, modulo 2^64.
+    pub(super) fn operations(&self) -> u64 {
+        self.operations.load(Relaxed)
+    }
+
+    /// Adds to `operations`; the caller sits here.
+    pub(super) fn count_operations(&self, more: u32) {
+        self.operations.store(self.operations().wrapping_add(u64::from(more)), Relaxed);
     }
 
     /// Begins a turn of the loop; the caller sits here.

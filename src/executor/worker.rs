@@ -9,6 +9,7 @@ use super::context::Context;
 use super::idle::{Kept, MAX_SEATS};
 use super::queue::CAPACITY;
 use super::seat::Seat;
+use super::sharing::Window;
 use super::{GUEST_WAITS, SHUTDOWN, Shared};
 use crate::primitive::atomic::Ordering::Relaxed;
 use crate::primitive::{may_spin, spin_loop};
@@ -22,20 +23,6 @@ const INJECTOR_EVERY: u32 = 61;
 const SLOT_RUNS: u32 = 16;
 /// How long tasks may wait for a worker that does not move before they are stolen.
 const GRACE: Duration = Duration::from_micros(3);
-/// What has to wait at a seat, in time that it will take, for another worker to come for half of
-/// it: about what the coming costs.
-const SHARE: Duration = Duration::from_micros(1);
-/// The same while tasks there do hardly anything but pass messages to each other.
-const SHARE_CHATTY: Duration = Duration::from_micros(30);
-/// Tasks are chatty if they take less time than this for each operation on a channel.
-///
-/// Perf: on one processor an operation takes 8 ns, across two 25 to 50, for the cache lines that
-/// go to and fro. So two workers send a message no faster than one unless there is more work to
-/// it than that: `mpsc 16:1` in benches/versus_tokio.rs takes 19 ns a message on one and 50 on
-/// two, and its fan-out with 200 ns of work 205 and 130.
-const CHATTY: Duration = Duration::from_nanos(35);
-/// For how long tasks count as chatty that were so once: spread over workers, they look busy.
-const CHATTY_FOR: Duration = Duration::from_millis(10);
 /// A poll longer than this costs more than to wake a worker for the task it has woken.
 const LONG_POLL: Duration = Duration::from_micros(10);
 /// Polls between two looks at the clock, while polls are short.
@@ -82,7 +69,6 @@ struct Clock {
     polls: u32,
     /// Operations on channels since then.
     operations: u32,
-    chatty_until: Option<Instant>,
 }
 
 impl<'a> Worker<'a> {
@@ -302,16 +288,12 @@ impl<'a> Worker<'a> {
         self.fire_due(|| now);
         let polls = std::mem::take(&mut self.clock.polls);
         let operations = std::mem::take(&mut self.clock.operations);
+        self.seat.count_operations(operations);
         let Some(last) = self.clock.last.replace(now) else { return };
         let time = now - last;
-        if time < CHATTY * operations {
-            self.clock.chatty_until = Some(now + CHATTY_FOR);
-        }
-        let chatty = self.clock.chatty_until.is_some_and(|until| now < until);
-        let share = if chatty { SHARE_CHATTY } else { SHARE };
-        let poll = (time / polls).as_nanos().max(1);
-        let share_from = share.as_nanos().div_ceil(poll).max(2);
-        self.seat.share_from.store(u32::try_from(share_from).unwrap_or(u32::MAX), Relaxed);
+        let window = Window { end: now, time, polls, operations };
+        let share_from = self.shared.sharing.share_from(window, &self.shared.seats);
+        self.seat.share_from.store(share_from, Relaxed);
         self.seat.long_polls.store(time / polls > LONG_POLL, Relaxed);
     }
 }

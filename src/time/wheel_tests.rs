@@ -83,7 +83,9 @@ fn as_a_sorted_map() {
                         owned.swap_remove(rng.below(owned.len() as u32) as usize);
                     let waker = timers.wheel.remove(key);
                     assert_eq!(waker.is_some(), deadline.is_some());
-                    deadline.map(|deadline| model.remove(&(deadline, id)).unwrap());
+                    if let Some(deadline) = deadline {
+                        model.remove(&(deadline, id)).unwrap();
+                    }
                 }
                 6 if !owned.is_empty() => {
                     let index = rng.below(owned.len() as u32) as usize;
@@ -172,7 +174,9 @@ fn next_leads_to_each_timer() {
     let mut timers = Timers::new();
     let mut rng = Rng::new(3);
     let mut deadlines: Vec<u64> = (0..50).map(|_| distance(&mut rng)).collect();
-    deadlines.iter().for_each(|&deadline| drop(timers.set(deadline)));
+    for &deadline in &deadlines {
+        let _ = timers.set(deadline);
+    }
     deadlines.sort_unstable();
     for deadline in deadlines {
         let mut steps = 0;
