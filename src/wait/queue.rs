@@ -210,6 +210,12 @@ impl<N> WaitQueue<N> {
         Some(list.entries.remove(place.key))
     }
 
+    /// Whether the operation waits already, and would wake the same task.
+    #[inline]
+    pub(crate) fn waits_with(&self, ticket: &Ticket, waker: &Waker) -> bool {
+        ticket.place.is_some_and(|place| self.keeps(place, waker))
+    }
+
     /// Whether the entry is still there and wakes the same task.
     fn keeps(&self, place: Place, waker: &Waker) -> bool {
         let list = self.list.lock();
