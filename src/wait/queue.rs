@@ -22,17 +22,15 @@
 //! about one after the other, under the mutex, until it hears no. So something can be handed to the
 //! first in the queue (`sync/pool.rs`). The channels' notes are `()`.
 //!
-//! The FIFO is a doubly linked list threaded through a `slab` by keys. So an entry is removed in
-//! constant time, its slot is used again, and the futures need no pinning.
+//! The entries are in a FIFO (`list.rs`) from which they can be taken out of the middle.
 
 use std::fmt;
 use std::task::Waker;
 
-use slab::Slab;
-
+use super::list::{Entry, List, Place};
 use super::{Bit, Waiters};
 use crate::primitive::atomic::AtomicU64;
-use crate::primitive::atomic::Ordering::{Acquire, Relaxed, Release};
+use crate::primitive::atomic::Ordering::{Acquire, Relaxed};
 use crate::primitive::{Mutex, MutexGuard, const_fn};
 use crate::util::WakeBatch;
 
@@ -55,16 +53,6 @@ pub struct Ticket {
     losses: u32,
 }
 
-/// Which entry.
-#[derive(Debug, Clone, Copy)]
-struct Place {
-    /// Where it is in the slab; if it is numbered, only until it is notified.
-    key: usize,
-    number: u64,
-    /// The entry stays when it is notified.
-    stays: bool,
-}
-
 /// How an operation stood when it left.
 #[derive(Debug)]
 pub(crate) enum Left<N> {
@@ -74,25 +62,6 @@ pub(crate) enum Left<N> {
     Waiting,
     /// It was notified, and has not used it. There is a note if the entry has stayed.
     Notified { number: u64, note: Option<N> },
-}
-
-struct List<N> {
-    entries: Slab<Entry<N>>,
-    first: Option<usize>,
-    last: Option<usize>,
-    /// The number given last.
-    number: u64,
-}
-
-struct Entry<N> {
-    /// `None` once notified; then the links are stale.
-    waker: Option<Waker>,
-    number: u64,
-    stays: bool,
-    /// Written by who enters and by who notifies.
-    note: N,
-    next: Option<usize>,
-    previous: Option<usize>,
 }
 
 impl Ticket {
@@ -108,80 +77,10 @@ impl Ticket {
     }
 }
 
-impl<N> List<N> {
-    /// Adds an entry for who has not waited yet.
-    fn push_back(&mut self, waker: Waker, note: N, stays: bool) -> Place {
-        self.number += 1;
-        self.insert(waker, note, self.number, stays, self.last)
-    }
-
-    /// Adds an entry for a loser, who had this number before.
-    fn push_front(&mut self, waker: Waker, note: N, number: u64) -> Place {
-        let mut previous = None;
-        let mut next = self.first;
-        // Few lose at a time.
-        while let Some(key) = next.filter(|&key| self.entries[key].number < number) {
-            previous = next;
-            next = self.entries[key].next;
-        }
-        self.insert(waker, note, number, true, previous)
-    }
-
-    fn insert(
-        &mut self,
-        waker: Waker,
-        note: N,
-        number: u64,
-        stays: bool,
-        previous: Option<usize>,
-    ) -> Place {
-        let next = previous.map_or(self.first, |previous| self.entries[previous].next);
-        let waker = Some(waker);
-        let key = self.entries.insert(Entry { waker, number, stays, note, next, previous });
-        match previous {
-            Some(previous) => self.entries[previous].next = Some(key),
-            None => self.first = Some(key),
-        }
-        match next {
-            Some(next) => self.entries[next].previous = Some(key),
-            None => self.last = Some(key),
-        }
-        Place { key, number, stays }
-    }
-
-    /// Takes an entry out of the FIFO, but leaves it in the slab.
-    fn unlink(&mut self, key: usize) {
-        let Entry { previous, next, .. } = self.entries[key];
-        match previous {
-            Some(previous) => self.entries[previous].next = next,
-            None => self.first = next,
-        }
-        match next {
-            Some(next) => self.entries[next].previous = previous,
-            None => self.last = previous,
-        }
-    }
-
-    /// Marks the first in the FIFO as notified, and gives its waker.
-    fn notify_first(&mut self, served: &AtomicU64) -> Option<Waker> {
-        let key = self.first?;
-        self.unlink(key);
-        let Entry { number, stays, .. } = self.entries[key];
-        if stays {
-            return self.entries[key].waker.take();
-        }
-        // Ordering: Release pairs with the Acquire in `take_wake`: who finds itself notified
-        // sees the step that it was notified of.
-        served.store(number, Release);
-        self.entries.remove(key).waker
-    }
-}
-
 impl<N> WaitQueue<N> {
     const_fn! {
         pub(crate) fn new() -> Self {
-            let list = List { entries: Slab::new(), first: None, last: None, number: 0 };
-            Self { list: Mutex::new(list), served: AtomicU64::new(0) }
+            Self { list: Mutex::new(List::new()), served: AtomicU64::new(0) }
         }
     }
 
