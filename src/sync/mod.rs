@@ -39,6 +39,7 @@ mod cancellation;
 mod mutex;
 mod notify;
 mod once_cell;
+mod permit;
 mod pool;
 mod rwlock;
 mod semaphore;
@@ -54,11 +55,9 @@ pub use self::cancellation::{CancellationToken, Cancelled, CancelledOwned, DropG
 pub use self::mutex::{Lock, LockOwned, Mutex, MutexGuard, OwnedMutexGuard};
 pub use self::notify::{Notified, Notify};
 pub use self::once_cell::{OnceCell, SetError};
+pub use self::permit::{OwnedSemaphorePermit, SemaphorePermit};
 pub use self::rwlock::{Read, RwLock, RwLockReadGuard, RwLockWriteGuard, Write};
-pub use self::semaphore::{
-    Acquire, AcquireError, AcquireOwned, OwnedSemaphorePermit, Semaphore, SemaphorePermit,
-    TryAcquireError,
-};
+pub use self::semaphore::{Acquire, AcquireError, AcquireOwned, Semaphore, TryAcquireError};
 
 /// Somebody has the lock, or waits for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
