@@ -151,9 +151,9 @@ fn notifications_come_in_the_order_of_waiting() {
     let mut last = Polled::new(notify.notified());
     let mut waits = [(); 2].map(|()| Polled::waiting(notify.notified()));
     assert!(last.poll().is_pending());
-    for n in 0..2 {
+    for wait in &mut waits {
         notify.notify_one();
-        waits[n].ready();
+        wait.ready();
         assert_eq!(last.wakes(), 0);
     }
     notify.notify_one();
