@@ -90,11 +90,12 @@ impl Bit for Word {
 }
 
 impl Word {
-    /// Takes permits if `bits`, which may be set in the word, are all that are.
+    /// Takes permits if they are there, and neither bit is set, or only one of `despite`. If not,
+    /// gives the word.
     #[inline]
-    fn take(&self, count: usize, bits: usize) -> Result<(), usize> {
+    fn take(&self, count: usize, despite: usize) -> Result<(), usize> {
         let mut word = self.0.load(Relaxed);
-        while word & (WAITS | CLOSED) & !bits == 0 && word / ONE >= count {
+        while word & (WAITS | CLOSED) & !despite == 0 && word / ONE >= count {
             // Ordering: Acquire pairs with the Release in `release`: what was done while the
             // permits were held is done.
             match self.0.compare_exchange_weak(word, word - count * ONE, Acquire, Relaxed) {
@@ -108,16 +109,16 @@ impl Word {
     /// Sets WAITS for who cannot take; under the mutex. False: it can, or never will.
     fn arm(&self, count: usize) -> bool {
         let mut word = self.0.load(Relaxed);
-        loop {
-            if word & CLOSED != 0 || (word & WAITS == 0 && word / ONE >= count) {
-                return false;
-            }
+        while word & (WAITS | CLOSED) == 0 && word / ONE < count {
             // Ordering: Relaxed; who sees the bit takes the mutex to see more.
             match self.0.compare_exchange_weak(word, word | WAITS, Relaxed, Relaxed) {
                 Ok(_) => return true,
                 Err(now) => word = now,
             }
         }
+        // A WAITS that is seen under the mutex is still set, so whoever has added permits since,
+        // or closed the pool, comes here after us.
+        word & (WAITS | CLOSED) == WAITS
     }
 }
 
