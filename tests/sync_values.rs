@@ -232,6 +232,14 @@ fn a_wait_begins_with_enable_or_when_it_is_made() {
     assert!(wait.poll().is_pending());
     notify.notify_one();
     assert_eq!(wait.wakes(), 1);
+    drop(wait);
+    now(notify.notified());
+    // And `enable` leaves the waker that a poll has left.
+    let (mut wait, count) = (Box::pin(notify.notified()), support::Count::new());
+    assert!(support::poll(wait.as_mut(), &count).is_pending());
+    assert!(!wait.enable());
+    notify.notify_one();
+    assert_eq!(count.wakes(), 1);
 }
 
 #[test]

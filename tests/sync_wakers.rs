@@ -228,9 +228,9 @@ fn a_waker_may_poll_at_once() {
     drop(held);
     assert_eq!(count.wakes(), 50);
 
-    // Who waits again at once is of the next call.
+    // Who waits again at once is of the next call. They are more than are woken in one go.
     let (notify, count) = (Arc::new(Notify::new()), Count::new());
-    for _ in 0..3 {
+    for _ in 0..40 {
         let (notify, count) = (Arc::clone(&notify), Waker::from(Arc::clone(&count)));
         start(Box::pin(async move {
             for _ in 0..2 {
@@ -240,9 +240,33 @@ fn a_waker_may_poll_at_once() {
         }));
     }
     notify.notify_waiters();
-    assert_eq!(count.wakes(), 3);
+    assert_eq!(count.wakes(), 40);
     notify.notify_waiters();
-    assert_eq!(count.wakes(), 6);
+    assert_eq!(count.wakes(), 80);
+}
+
+/// A wait that begins in the middle of a call for all is not told by it, in no sense: what comes to
+/// it alone, later, it passes on.
+#[test]
+fn a_wait_that_begins_while_others_are_woken_is_none_of_them() {
+    static NOTIFY: Notify = Notify::new();
+    let late = Arc::new(StdMutex::new(None));
+    let begins = {
+        let late = Arc::clone(&late);
+        move || {
+            late.lock().unwrap().get_or_insert_with(|| Polled::waiting(NOTIFY.notified()));
+        }
+    };
+    let first = waiting_with(NOTIFY.notified(), &Waker::from(Arc::new(Does(begins))));
+    let rest = [(); 40].map(|()| Polled::waiting(NOTIFY.notified()));
+    NOTIFY.notify_waiters();
+    assert!(rest.iter().all(|wait| wait.wakes() == 1));
+    let late = late.lock().unwrap().take().unwrap();
+    assert_eq!(late.wakes(), 0);
+    NOTIFY.notify_one();
+    assert_eq!(late.wakes(), 1);
+    drop((late, first, rest));
+    now(NOTIFY.notified());
 }
 
 /// The waker of the last poll is the one that is woken.
