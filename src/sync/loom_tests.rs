@@ -178,6 +178,33 @@ fn pool_close_tells_everybody() {
     });
 }
 
+/// Who sees the end sees what was done before it: a `OnceCell`'s value, that is.
+#[test]
+fn pool_close_publishes() {
+    loom::model(|| {
+        let shared = Guarded::new(0);
+        let waits = {
+            let shared = StdArc::clone(&shared);
+            thread::spawn(move || {
+                assert!(block_on(shared.semaphore.acquire()).is_err());
+                assert_eq!(shared.read(), 1);
+            })
+        };
+        let closes = {
+            let shared = StdArc::clone(&shared);
+            thread::spawn(move || {
+                shared.change();
+                shared.semaphore.close();
+            })
+        };
+        if shared.semaphore.is_closed() {
+            assert_eq!(shared.read(), 1);
+        }
+        waits.join().unwrap();
+        closes.join().unwrap();
+    });
+}
+
 #[test]
 fn rwlock_downgrade_lets_readers_in() {
     loom::model(|| {

@@ -94,11 +94,13 @@ impl Word {
     /// gives the word.
     #[inline]
     fn take(&self, count: usize, despite: usize) -> Result<(), usize> {
-        let mut word = self.0.load(Relaxed);
+        // Ordering: Acquire pairs with the Release in `close`, here and below: who is refused sees
+        // what was done before.
+        let mut word = self.0.load(Acquire);
         while word & (WAITS | CLOSED) & !despite == 0 && word / ONE >= count {
             // Ordering: Acquire pairs with the Release in `release`: what was done while the
             // permits were held is done.
-            match self.0.compare_exchange_weak(word, word - count * ONE, Acquire, Relaxed) {
+            match self.0.compare_exchange_weak(word, word - count * ONE, Acquire, Acquire) {
                 Ok(_) => return Ok(()),
                 Err(now) => word = now,
             }
@@ -188,7 +190,7 @@ impl Pool {
 
     /// Ends it: who waits is refused, and who comes.
     pub(super) fn close(&self) {
-        // Ordering: Release pairs with the Acquire in `is_closed`.
+        // Ordering: Release pairs with the Acquire in `is_closed` and in `take`.
         let word = self.word.0.fetch_or(CLOSED, Release);
         if word & (CLOSED | WAITS) == WAITS {
             // Nothing is handed out from here on, so the first one seen here is the lowest.
