@@ -8,6 +8,7 @@
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use crate::primitive::atomic::AtomicBool;
 use crate::primitive::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -26,6 +27,10 @@ pub(crate) struct SpinLock<T> {
 unsafe impl<T: Send> Send for SpinLock<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send> Sync for SpinLock<T> {}
+
+// What a panic could leave half changed is never seen: no code of a user's runs under the lock.
+impl<T> UnwindSafe for SpinLock<T> {}
+impl<T> RefUnwindSafe for SpinLock<T> {}
 
 impl<T> SpinLock<T> {
     const_fn! {
