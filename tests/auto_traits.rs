@@ -11,6 +11,10 @@ use annulus::channel::{
     oneshot, watch,
 };
 use annulus::ring::{Consumer, Multi, Producer, RingBuffer, Single};
+use annulus::time::{
+    Advance, Elapsed, Interval, MissedTickBehavior, RecvTimeoutFuture, SendTimeoutFuture, Sleep,
+    Tick, Timeout,
+};
 use annulus::{Builder, JoinError, JoinHandle, Runtime, YieldNow};
 
 /// `Cell` is Send and not Sync: what a message has to be, and no more.
@@ -106,8 +110,33 @@ fn the_other_kinds_too() {
     unpin::<oneshot::Receiver<PhantomPinned>>();
 }
 
+#[test]
+fn timers_too() {
+    all::<Sleep>();
+    all::<Timeout<std::future::Ready<u8>>>();
+    all::<Elapsed>();
+    all::<Interval>();
+    all::<Tick<'static>>();
+    all::<MissedTickBehavior>();
+    all::<Advance>();
+    all::<RecvTimeoutFuture<'static, Message, Mpsc>>();
+    unpin::<SendTimeoutFuture<'static, PhantomPinned, Spsc>>();
+    fn send<T: Send>() {}
+    send::<SendTimeoutFuture<'static, Message, Mpmc>>();
+    send::<Timeout<Message>>();
+}
+
+lacks!(
+    Unpin:
+    // It polls the future in its place.
+    Timeout<PhantomPinned>,
+);
+
 lacks!(
     Send:
+    Timeout<Rc<u8>>,
+    SendTimeoutFuture<'static, Rc<u8>, Mpmc>,
+    RecvTimeoutFuture<'static, Rc<u8>, Spsc>,
     // Messages are shared: they have to be Sync, too.
     broadcast::Sender<Message>,
     broadcast::Receiver<Message>,

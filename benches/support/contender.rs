@@ -25,7 +25,7 @@ pub(crate) struct Contender<C> {
     pub(crate) time: Box<dyn Fn(C, u64) -> Option<Duration>>,
 }
 
-type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub(crate) type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A runtime to start tasks in from outside.
 pub(crate) struct Home {
@@ -34,6 +34,16 @@ pub(crate) struct Home {
 }
 
 impl Home {
+    /// One that starts tasks with `start`.
+    #[allow(dead_code, reason = "most benchmarks use those below")]
+    pub(crate) fn new(
+        name: &'static str,
+        threads: usize,
+        start: impl Fn(Job) + 'static,
+    ) -> Rc<Self> {
+        Rc::new(Self { team: Team { name, threads }, start: Box::new(start) })
+    }
+
     pub(crate) fn annulus(name: &'static str, workers: usize) -> Rc<Self> {
         let builder = annulus::Builder::new().worker_threads(workers).thread_name(name);
         let runtime = builder.build().expect("the system lets us start threads");
@@ -83,6 +93,12 @@ impl Home {
             patiently(&result)
         };
         Contender { name, time: Box::new(time) }
+    }
+
+    /// Starts a task.
+    #[allow(dead_code, reason = "most benchmarks only have contenders")]
+    pub(crate) fn start(&self, job: Job) {
+        (self.start)(job);
     }
 
     pub(crate) fn team(&self) -> Team {

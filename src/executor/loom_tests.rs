@@ -135,3 +135,66 @@ fn push_against_searcher() {
         assert_eq!(idle.searching(), usize::from(claimed.is_some()));
     });
 }
+
+/// A timer that is set by a thread without a seat against the seat that goes to sleep last:
+/// either the keeper sees the timer, or the setter sees until when it sleeps, and wakes it.
+#[test]
+fn timer_against_keeper() {
+    loom::model(|| {
+        let idle = Arc::new(Idle::new(1));
+        let first = Arc::new(AtomicUsize::new(10_000));
+        assert!(idle.take(0), "seats start asleep");
+        let (their_idle, their_first) = (Arc::clone(&idle), Arc::clone(&first));
+        let keeper = thread::spawn(move || {
+            their_idle.park(0);
+            let mut seen = their_first.load(Relaxed);
+            loop {
+                assert!(their_idle.keep_time(0, seen as u64).is_some(), "nobody else does");
+                let again = their_first.load(Relaxed);
+                if seen <= again {
+                    break seen;
+                }
+                seen = again;
+            }
+        });
+        first.store(1000, Relaxed);
+        let wakes = 1000 < idle.kept_until();
+        // Without a keeper it wakes whoever sleeps.
+        let wakes_keeper = wakes && (idle.keeper().is_some() || idle.notify_soon().is_some());
+        let kept = keeper.join().unwrap();
+        assert!(kept == 1000 || wakes_keeper, "it sleeps too long");
+    });
+}
+
+/// Two seats go to sleep at once, each with a timer of its own: whichever is the keeper in the
+/// end, nobody sleeps longer than the first timer.
+#[test]
+fn two_seats_park_with_timers() {
+    loom::model(|| {
+        let idle = Arc::new(Idle::new(2));
+        assert!(idle.take(0) && idle.take(1), "seats start asleep");
+        let timers = Arc::new([AtomicUsize::new(usize::MAX), AtomicUsize::new(usize::MAX)]);
+        let park = |seat: usize| {
+            let (idle, timers) = (Arc::clone(&idle), Arc::clone(&timers));
+            move || {
+                // Its own timer is set before it parks.
+                timers[seat].store(1000 * (seat + 1), Relaxed);
+                idle.park(seat);
+                if idle.others_busy(seat) {
+                    return;
+                }
+                loop {
+                    let first = || timers.iter().map(|timer| timer.load(Relaxed)).min().unwrap();
+                    let seen = first();
+                    if idle.keep_time(seat, seen as u64).is_none() || seen <= first() {
+                        return;
+                    }
+                }
+            }
+        };
+        let other = thread::spawn(park(1));
+        park(0)();
+        other.join().unwrap();
+        assert!(idle.kept_until() < 1100, "the first timer is kept");
+    });
+}
