@@ -206,7 +206,7 @@ impl<'a> Guest<'a> {
                 Some(task) => worker.run(task),
                 // The root is not a task, and may be all there is to do.
                 None if called() => worker.glance_at_clock(),
-                None => match worker.search(&called) {
+                None => match worker.search(called) {
                     Some(task) => worker.run(task),
                     None => {
                         if self.shared.timers.clock().is_moved() {

@@ -40,7 +40,7 @@ impl Timers {
     /// Fires one, and says which.
     fn pop(&mut self, now: u64) -> Option<usize> {
         let waker = self.wheel.pop(now)?;
-        let id = self.wakers.iter().position(|other| other.will_wake(&waker));
+        let id = self.wakers.iter().position(|other| other.data() == waker.data());
         Some(id.expect("a waker that was given"))
     }
 }
@@ -56,7 +56,7 @@ fn distance(rng: &mut Rng) -> u64 {
 /// by age among equals.
 #[test]
 fn as_a_sorted_map() {
-    let (runs, steps) = if cfg!(miri) { (4, 100) } else { (300, 400) };
+    let (runs, steps) = if cfg!(miri) { (3, 80) } else { (300, 400) };
     for seed in 1..=runs {
         let mut rng = Rng::new(seed);
         let mut timers = Timers::new();
@@ -83,7 +83,9 @@ fn as_a_sorted_map() {
                         owned.swap_remove(rng.below(owned.len() as u32) as usize);
                     let waker = timers.wheel.remove(key);
                     assert_eq!(waker.is_some(), deadline.is_some());
-                    deadline.map(|deadline| model.remove(&(deadline, id)).unwrap());
+                    if let Some(deadline) = deadline {
+                        model.remove(&(deadline, id)).unwrap();
+                    }
                 }
                 6 if !owned.is_empty() => {
                     let index = rng.below(owned.len() as u32) as usize;
@@ -125,8 +127,8 @@ fn as_a_sorted_map() {
 /// Whatever is due at one time fires in the order of the deadlines.
 #[test]
 fn in_order() {
-    let count = if cfg!(miri) { 100 } else { 3000 };
-    for seed in 1..=20 {
+    let (runs, count) = if cfg!(miri) { (4, 60) } else { (20, 3000) };
+    for seed in 1..=runs {
         let mut rng = Rng::new(seed);
         let mut timers = Timers::new();
         let mut deadlines: Vec<(u64, usize)> = (0..count)
@@ -141,7 +143,7 @@ fn in_order() {
         for now in [1 << 20, 1 << 30, 1 << 40, u64::MAX].into_iter().skip(seed as usize % 4) {
             while let Some(waker) = timers.wheel.pop(now) {
                 let (deadline, id) = deadlines[fired];
-                assert!(waker.will_wake(&timers.wakers[id]), "seed {seed}, number {fired}");
+                assert_eq!(waker.data(), timers.wakers[id].data(), "seed {seed}, number {fired}");
                 assert!(deadline <= now);
                 fired += 1;
             }
