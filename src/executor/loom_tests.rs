@@ -8,6 +8,7 @@ use loom::thread;
 
 use super::idle::Idle;
 use super::queue::{CAPACITY, LocalQueue};
+use super::seat::Seat;
 use crate::primitive::Arc;
 use crate::task::{self, JoinHandle, Runnable, Schedule};
 
@@ -196,5 +197,57 @@ fn two_seats_park_with_timers() {
         park(0)();
         other.join().unwrap();
         assert!(idle.kept_until() < 1100, "the first timer is kept");
+    });
+}
+
+/// A guest takes a seat and goes to sleep on it, while its own thread wakes up by itself: the
+/// bit that the guest has set is not for the thread to take.
+#[test]
+fn guest_against_owner_that_wakes_up() {
+    loom::model(|| {
+        let (idle, seat) = (Arc::new(Idle::new(1)), Arc::new(Seat::new()));
+        let (their_idle, their_seat) = (Arc::clone(&idle), Arc::clone(&seat));
+        let guest = thread::spawn(move || {
+            let lent = their_seat.lend(std::thread::current(), || their_idle.take(0));
+            if lent {
+                their_idle.park(0);
+            }
+            lent
+        });
+        let back = seat.take_back(|| idle.take(0));
+        let lent = guest.join().unwrap();
+        assert!(back ^ lent, "back: {back}, lent: {lent}");
+        assert_eq!(idle.is_parked(0), lent);
+    });
+}
+
+/// The clock stands still, and both seats go to sleep, one of them after it has set a timer in
+/// two steps: time does not pass in between, and it does pass in the end.
+#[test]
+fn time_passes_only_while_all_sleep() {
+    loom::model(|| {
+        let idle = Arc::new(Idle::new(2));
+        assert!(idle.take(0), "seats start asleep");
+        let working = Arc::new(AtomicUsize::new(1));
+        let (their_idle, their_working) = (Arc::clone(&idle), Arc::clone(&working));
+        let pass = |idle: &Idle, working: &AtomicUsize, seat| {
+            let all = idle.take_all();
+            if all {
+                assert_eq!(working.load(Relaxed), 0, "somebody works");
+                idle.release_others(seat);
+            }
+            all
+        };
+        let worker = thread::spawn(move || {
+            their_working.store(0, Relaxed);
+            their_idle.park(0);
+            pass(&their_idle, &their_working, 0)
+        });
+        // Is woken, finds nothing, and goes to sleep.
+        let passed = idle.take(1) && {
+            idle.park(1);
+            pass(&idle, &working, 1)
+        };
+        assert!(worker.join().unwrap() || passed, "time stands still for ever");
     });
 }

@@ -291,10 +291,10 @@ impl Timers {
 
 impl Drop for Timers {
     fn drop(&mut self) {
-        self.close(WakeBatch::wake_all);
-        // Nobody sets timers on them any more. One whose lives are used up is left alone.
-        let reusable = |shard: &&Shard| shard.state.with(|state| state.life < u32::MAX);
-        let shards = self.shards.iter().copied().filter(|shard| reusable(&&***shard));
+        // They are closed, unless the runtime did not even start, and then they are empty. One
+        // whose lives are used up is left alone.
+        let reusable = |state: &mut State| state.life < u32::MAX;
+        let shards = self.shards.iter().copied().filter(|shard| shard.state.with(reusable));
         POOL.lock().unwrap_or_else(PoisonError::into_inner).extend(shards);
     }
 }

@@ -173,13 +173,14 @@ impl Wheel {
     /// Takes one step towards `now`: empties the first slot that it has reached. False if there
     /// is nothing to take.
     fn turn(&mut self, now: u64) -> bool {
-        let granule = now >> GRANULE;
+        // Another thread may have read the clock after us, and been here before.
+        let granule = (now >> GRANULE).max(self.cursor);
         let first = self.first_slot().filter(|&(_, _, start)| start <= granule);
         let Some((level, list, start)) = first else {
-            self.cursor = self.cursor.max(granule);
+            self.cursor = granule;
             return false;
         };
-        self.cursor = self.cursor.max(start);
+        self.cursor = start;
         let mut sorted = std::mem::take(&mut self.sorted);
         sorted.extend(self.keys(list).filter(|&key| {
             // In an earlier granule all are due; and on a higher level all go down.
