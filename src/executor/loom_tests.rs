@@ -145,9 +145,12 @@ fn timer_against_keeper() {
         let idle = Arc::new(Idle::new(1));
         let first = Arc::new(AtomicUsize::new(10_000));
         assert!(idle.take(0), "seats start asleep");
+        // It has kept the time before, for a timer that was earlier.
+        let kept = idle.keep_time(0, 500).unwrap();
         let (their_idle, their_first) = (Arc::clone(&idle), Arc::clone(&first));
         let keeper = thread::spawn(move || {
             their_idle.park(0);
+            their_idle.stop_keeping(kept);
             let mut seen = their_first.load(Relaxed);
             loop {
                 assert!(their_idle.keep_time(0, seen as u64).is_some(), "nobody else does");
