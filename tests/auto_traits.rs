@@ -17,6 +17,10 @@ use annulus::sync::{
     OwnedSemaphorePermit, Read, RwLock, RwLockReadGuard, RwLockWriteGuard, Semaphore,
     SemaphorePermit, Write,
 };
+use annulus::time::{
+    Advance, Elapsed, Interval, MissedTickBehavior, RecvTimeoutFuture, SendTimeoutFuture, Sleep,
+    Tick, Timeout,
+};
 use annulus::{Builder, JoinError, JoinHandle, Runtime, YieldNow};
 
 /// `Cell` is Send and not Sync: what a message has to be, and no more.
@@ -162,6 +166,28 @@ fn locks_and_signals_too() {
     unpin::<Write<'static, PhantomPinned>>();
 }
 
+#[test]
+fn timers_too() {
+    all::<Sleep>();
+    all::<Timeout<std::future::Ready<u8>>>();
+    all::<Elapsed>();
+    all::<Interval>();
+    all::<Tick<'static>>();
+    all::<MissedTickBehavior>();
+    all::<Advance>();
+    all::<RecvTimeoutFuture<'static, Message, Mpsc>>();
+    unpin::<SendTimeoutFuture<'static, PhantomPinned, Spsc>>();
+    fn send<T: Send>() {}
+    send::<SendTimeoutFuture<'static, Message, Mpmc>>();
+    send::<Timeout<Message>>();
+}
+
+lacks!(
+    Unpin:
+    // It polls the future in its place.
+    Timeout<PhantomPinned>,
+);
+
 lacks!(
     Send:
     Mutex<Rc<u8>>,
@@ -175,6 +201,9 @@ lacks!(
     RwLockReadGuard<'static, Message>,
     RwLockWriteGuard<'static, Message>,
     OnceCell<Rc<u8>>,
+    Timeout<Rc<u8>>,
+    SendTimeoutFuture<'static, Rc<u8>, Mpmc>,
+    RecvTimeoutFuture<'static, Rc<u8>, Spsc>,
     // Messages are shared: they have to be Sync, too.
     broadcast::Sender<Message>,
     broadcast::Receiver<Message>,

@@ -32,7 +32,7 @@ use super::{Bit, Waiters};
 use crate::primitive::atomic::AtomicU64;
 use crate::primitive::atomic::Ordering::{Acquire, Relaxed};
 use crate::primitive::const_fn;
-use crate::util::spin_lock::SpinGuard;
+
 use crate::util::{SpinLock, WakeBatch};
 
 /// Any number of waiters, each with a note.
