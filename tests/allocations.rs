@@ -193,3 +193,27 @@ fn a_queue_of_waiters_reuses_its_places() {
         assert_eq!(used, 0);
     });
 }
+
+#[test]
+fn meeting_and_giving_up_do_not_allocate() {
+    let (tx, rx) = annulus::channel::rendezvous::channel();
+    let waker = Waker::from(Count::new());
+    let round = |n: usize| {
+        let mut sends: [_; 4] = std::array::from_fn(|i| {
+            let mut send = tx.send(n + i);
+            assert!(poll_with(pin!(&mut send), &waker).is_pending());
+            Some(send)
+        });
+        sends[n % 4] = None;
+        let left = (0..4).filter(|i| *i != n % 4);
+        left.for_each(|i| assert_eq!(rx.try_recv(), Ok(n + i)));
+        let mut recv = pin!(rx.recv());
+        assert!(poll_with(recv.as_mut(), &waker).is_pending());
+        tx.try_send(n).unwrap();
+        assert_eq!(poll_with(recv, &waker), Poll::Ready(Some(n)));
+        assert!(tx.send_timeout_blocking(n, Duration::ZERO).is_err());
+    };
+    round(0);
+    let ((), used) = allocations(|| (1..rounds(3_000)).for_each(round));
+    assert_eq!(used, 0);
+}

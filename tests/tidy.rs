@@ -18,7 +18,7 @@ const RANKS: [(&str, u32); 10] = [
 ];
 
 /// The files that may say `unsafe`.
-const UNSAFE: [&str; 29] = [
+const UNSAFE: [&str; 30] = [
     "channel/batch.rs",
     "channel/blocking.rs",
     "channel/core.rs",
@@ -28,6 +28,7 @@ const UNSAFE: [&str; 29] = [
     "channel/permit.rs",
     "channel/poll.rs",
     "channel/receiver.rs",
+    "channel/rendezvous/shared.rs",
     "channel/sender.rs",
     "channel/turn.rs",
     "executor/context.rs",

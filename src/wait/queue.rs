@@ -263,15 +263,7 @@ impl Waiters for WaitQueue {
     }
 
     unsafe fn notify_one(&self, bit: &impl Bit) {
-        let mut list = self.list.lock();
-        let waker = list.notify_first(&self.served);
-        if waker.is_none() {
-            bit.disarm();
-        }
-        drop(list);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        self.notify_next(bit);
     }
 
     unsafe fn notify_many(&self, count: usize, bit: &impl Bit) {
@@ -320,6 +312,22 @@ impl Waiters for WaitQueue {
 }
 
 impl WaitQueue {
+    /// Wakes the one who has waited longest; false if nobody waits. `bit` is that of the queue.
+    #[inline]
+    pub(crate) fn notify_next(&self, bit: &impl Bit) -> bool {
+        let mut list = self.list.lock();
+        let waker = list.notify_first(&self.served);
+        let found = waker.is_some();
+        if !found {
+            bit.disarm();
+        }
+        drop(list);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        found
+    }
+
     /// Leaves the queue, and hands on a wake that came.
     #[cold]
     fn give_up(&self, Ticket { place, woken, .. }: Ticket) {
