@@ -8,7 +8,7 @@ use annulus::channel::{
     Closing, Iter, Mpmc, Mpsc, OwnedPermit, Permit, Receiver, RecvFuture, RecvManyFuture, RecvRef,
     RecvRefFuture, ReserveFuture, ReserveOwnedFuture, SendError, SendFuture, SendManyFuture,
     Sender, Spmc, Spsc, TryIter, TryRecvError, TrySendError, WeakReceiver, WeakSender, broadcast,
-    oneshot, watch,
+    oneshot, rendezvous, watch,
 };
 use annulus::ring::{Consumer, Multi, Producer, RingBuffer, Single};
 use annulus::sync::{
@@ -99,6 +99,12 @@ fn the_other_kinds_too() {
     all::<oneshot::Receiver<Message>>();
     all::<oneshot::Closed<'static, Message>>();
     all::<oneshot::RecvError>();
+    all::<rendezvous::Sender<Message>>();
+    all::<rendezvous::Receiver<Message>>();
+    all::<rendezvous::RecvFuture<'static, Message>>();
+    unpin::<rendezvous::SendFuture<'static, PhantomPinned>>();
+    fn send<T: Send>() {}
+    send::<rendezvous::SendFuture<'static, Message>>();
     all::<broadcast::Sender<u8>>();
     all::<broadcast::Receiver<u8>>();
     all::<broadcast::RecvFuture<'static, u8>>();
@@ -213,6 +219,10 @@ lacks!(
     watch::Changed<'static, Message>,
     // A locked value does not move to another thread.
     watch::Ref<'static, u8>,
+    rendezvous::Sender<Rc<u8>>,
+    rendezvous::Receiver<Rc<u8>>,
+    rendezvous::SendFuture<'static, Rc<u8>>,
+    rendezvous::RecvFuture<'static, Rc<u8>>,
     oneshot::Sender<Rc<u8>>,
     oneshot::Receiver<Rc<u8>>,
     oneshot::Closed<'static, Rc<u8>>,

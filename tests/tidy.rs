@@ -20,7 +20,7 @@ const RANKS: [(&str, u32); 12] = [
 ];
 
 /// The files that may say `unsafe`.
-const UNSAFE: [&str; 34] = [
+const UNSAFE: [&str; 35] = [
     "channel/batch.rs",
     "channel/blocking.rs",
     "channel/core.rs",
@@ -30,6 +30,7 @@ const UNSAFE: [&str; 34] = [
     "channel/permit.rs",
     "channel/poll.rs",
     "channel/receiver.rs",
+    "channel/rendezvous/shared.rs",
     "channel/sender.rs",
     "channel/turn.rs",
     "executor/context.rs",

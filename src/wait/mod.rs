@@ -17,7 +17,7 @@ use std::fmt::Debug;
 use std::task::Waker;
 
 pub(crate) use self::cell::WaitCell;
-pub(crate) use self::event::Event;
+pub(crate) use self::event::{Event, Flag};
 pub(crate) use self::queue::WaitQueue;
 use crate::ring::{Multi, Side, SideWord, Single};
 

@@ -33,7 +33,7 @@ use crate::primitive::atomic::AtomicU64;
 use crate::primitive::atomic::Ordering::{Acquire, Relaxed};
 use crate::primitive::const_fn;
 
-use crate::util::{SpinLock, WakeBatch};
+use crate::util::{SpinGuard, SpinLock, WakeBatch};
 
 /// Any number of waiters, each with a note.
 pub struct WaitQueue<N = ()> {
@@ -219,18 +219,21 @@ impl<N> WaitQueue<N> {
         }
     }
 
-    /// Wakes the one who has waited longest; if there is none, calls `nobody`, under the lock.
+    /// Wakes the one who has waited longest; if there is none, calls `nobody`, under the lock,
+    /// and returns false.
     #[inline]
-    pub(crate) fn notify_one_or(&self, nobody: impl FnOnce()) {
+    pub(crate) fn notify_one_or(&self, nobody: impl FnOnce()) -> bool {
         let mut list = self.list.lock();
         let waker = list.notify_first(&self.served);
         if waker.is_none() {
             nobody();
         }
         drop(list);
+        let found = waker.is_some();
         if let Some(waker) = waker {
             waker.wake();
         }
+        found
     }
 
     /// Notifies the first, the next and so on, as long as `admit` says yes to them.
