@@ -26,7 +26,7 @@ mod state;
 mod waker;
 
 pub use self::join::{JoinError, JoinHandle};
-pub(crate) use self::list::{List, Stack};
+pub(crate) use self::list::{Chain, List, Stack};
 pub(crate) use self::raw::{Completed, Runnable, Schedule, TaskId, spawn};
 pub(crate) use self::waker::register as register_waker;
 

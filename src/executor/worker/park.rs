@@ -53,7 +53,7 @@ impl Worker<'_> {
         }
         self.clock.last = None;
         // SAFETY: we sit here.
-        unsafe { self.shared.registry.collect(self.index) };
+        unsafe { self.shared.registry.collect_all(self.index) };
         idle.park(self.index);
         // Without the bit a "go" is on its way, or a guest has the seat until it sends one.
         if (called() || self.shared.has_work()) && self.take_back() {
