@@ -64,11 +64,13 @@ mod error;
 mod future;
 mod in_place;
 mod kind;
+mod look;
 pub mod oneshot;
 mod permit;
 mod poll;
 mod receiver;
 pub mod rendezvous;
+mod select;
 mod sender;
 mod turn;
 pub mod watch;
@@ -81,6 +83,10 @@ pub use self::in_place::{RecvRef, RecvRefFuture};
 pub use self::kind::{Closed, Closing, Kind, Mpmc, Mpsc, Open, Spmc, Spsc, State, Topology};
 pub use self::permit::{OwnedPermit, Permit, ReserveFuture, ReserveOwnedFuture};
 pub use self::receiver::Receiver;
+pub use self::select::{
+    RecvCase, RecvEnd, Select, SelectTimeoutError, SelectedOperation, SendCase, SendEnd,
+    TrySelectError,
+};
 pub use self::sender::Sender;
 pub use self::weak::{WeakReceiver, WeakSender};
 

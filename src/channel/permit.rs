@@ -158,7 +158,7 @@ impl<T, K: Kind> Drop for ReserveOwnedFuture<T, K> {
 /// # Safety
 ///
 /// On a Single side no other call of the senders' side overlaps with this one.
-unsafe fn try_reserve<P: WaitSide, C: WaitSide, T>(
+pub(super) unsafe fn try_reserve<P: WaitSide, C: WaitSide, T>(
     channel: &Channel<T, P, C>,
 ) -> Result<(), TrySendError<()>> {
     loop {

@@ -1,0 +1,502 @@
+//! Waiting for several channels at once, on a plain thread.
+//!
+//! A thread that selects waits in each channel's queue, as a task does that polls several
+//! futures. It takes the first operation that succeeds, and leaves the other queues, where a wake
+//! that it had got goes to the next.
+//!
+//! # Invariants
+//!
+//! 1. Outside of a call nobody waits: every call leaves all queues that it has entered, also when
+//!    it panics.
+//! 2. At most one operation has succeeded and is kept: the `selected` one. Each call gives that one
+//!    before it tries anything, so nothing is received that nobody gets.
+
+mod case;
+
+use std::error::Error;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::ptr;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use self::case::{Case, Receives, Sends};
+pub use self::case::{RecvEnd, SendEnd};
+use super::SendError;
+use super::core::OnDrop;
+use crate::util::rng;
+use crate::wait::thread;
+
+/// Waits on a plain thread until one of several sends and receives can be done.
+///
+/// Operations are added with [`recv`](Self::recv) and [`send`](Self::send), each of which gives
+/// a case; [`select`](Self::select) does one of them, and its result is had with the case. If
+/// several can be done, one is chosen at random. On a closed channel an operation can be done: it
+/// says that the channel is closed.
+///
+/// Nothing happens to the operations that were not selected: no message was taken, none sent.
+/// A selected receive has its message, and a selected send has room: completing it does not wait
+/// and does not fail because of what others do.
+///
+/// Not for use inside a task: it would stop the worker under it. There,
+/// [`select!`](crate::select) waits for several futures.
+///
+/// # Examples
+///
+/// ```
+/// use annulus::channel::{self, Select};
+///
+/// let (tx, mut numbers) = channel::mpsc(4);
+/// let (mut words, rx) = channel::spmc(1);
+/// std::thread::scope(|s| {
+///     s.spawn(move || (0..3).for_each(|n| tx.send_blocking(n).unwrap()));
+///     s.spawn(move || assert_eq!(rx.recv_blocking(), Some("room")));
+///
+///     let mut select = Select::new();
+///     let number = select.recv(&mut numbers);
+///     let word = select.send(&mut words);
+///     let (mut sum, mut sent) = (0, false);
+///     loop {
+///         let selected = select.select();
+///         match selected.index() {
+///             i if i == number.index() => match selected.recv(&number) {
+///                 Some(n) => sum += n,
+///                 None => select.remove(number.index()), // the end; it would be ready for ever
+///             },
+///             _ => {
+///                 selected.send(&word, "room").unwrap();
+///                 select.remove(word.index());
+///                 sent = true;
+///             }
+///         }
+///         if select.is_empty() {
+///             break;
+///         }
+///     }
+///     assert_eq!((sum, sent), (3, true));
+/// });
+/// ```
+#[doc(alias = "Selector")]
+pub struct Select<'a> {
+    /// In no order, each with its index.
+    cases: Vec<(usize, Rc<dyn Case + 'a>)>,
+    /// How many were ever added.
+    added: usize,
+    /// The index of the operation that has succeeded and was not completed.
+    selected: Option<usize>,
+}
+
+/// A receive that was added to a [`Select`]; made by [`Select::recv`].
+#[must_use = "without it, what the receive gives cannot be had"]
+pub struct RecvCase<'a, T> {
+    index: usize,
+    case: Rc<dyn Receives<T> + 'a>,
+}
+
+/// A send that was added to a [`Select`]; made by [`Select::send`].
+#[must_use = "without it, the send cannot be completed"]
+pub struct SendCase<'a, T> {
+    index: usize,
+    case: Rc<dyn Sends<T> + 'a>,
+}
+
+/// An operation that was selected, to be completed by [`recv`](Self::recv) or
+/// [`send`](Self::send).
+///
+/// Dropped instead, it loses nothing: it stays selected, and the next call of `select` or its
+/// variants gives it again.
+#[must_use = "a selected operation has to be completed, by `recv` or `send`"]
+pub struct SelectedOperation<'s, 'a> {
+    select: &'s mut Select<'a>,
+    index: usize,
+}
+
+/// No operation can be done at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TrySelectError;
+
+/// No operation could be done in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SelectTimeoutError;
+
+/// How a case is asked: `Case::poll` or `Case::poll_ready`.
+type PollCase<'a> = fn(&(dyn Case + 'a), &mut Context<'_>) -> Poll<()>;
+
+impl<'a> Select<'a> {
+    /// Makes an empty set of operations.
+    pub fn new() -> Self {
+        Self { cases: Vec::new(), added: 0, selected: None }
+    }
+
+    /// Adds a receive: from `&Receiver` where there may be many, else from `&mut Receiver`.
+    pub fn recv<R: RecvEnd<'a>>(&mut self, receiver: R) -> RecvCase<'a, R::Message> {
+        let case = Rc::new(receiver.case());
+        let index = self.add(Rc::clone(&case) as _);
+        RecvCase { index, case }
+    }
+
+    /// Adds a send: to `&Sender` where there may be many, else to `&mut Sender`.
+    pub fn send<S: SendEnd<'a>>(&mut self, sender: S) -> SendCase<'a, S::Message> {
+        let case = Rc::new(sender.case());
+        let index = self.add(Rc::clone(&case) as _);
+        SendCase { index, case }
+    }
+
+    fn add(&mut self, case: Rc<dyn Case + 'a>) -> usize {
+        let index = self.added;
+        self.added += 1;
+        self.cases.push((index, case));
+        index
+    }
+
+    /// Takes an operation out, so that it will not be selected. Indices are not used again.
+    ///
+    /// If it was selected and not completed, its message drops, or its room goes back.
+    ///
+    /// # Panics
+    ///
+    /// If there is none of this index.
+    #[track_caller]
+    pub fn remove(&mut self, index: usize) {
+        let place = self.cases.iter().position(|&(other, _)| other == index);
+        let place = place.unwrap_or_else(|| {
+            panic!("no operation has index {index}; it was removed before, or is another Select's")
+        });
+        let (_, case) = self.cases.swap_remove(place);
+        if self.selected == Some(index) {
+            self.selected = None;
+        }
+        case.give_up();
+    }
+
+    /// The number of operations.
+    pub fn len(&self) -> usize {
+        self.cases.len()
+    }
+
+    /// Whether there are no operations.
+    pub fn is_empty(&self) -> bool {
+        self.cases.is_empty()
+    }
+
+    /// Does one of the operations, waiting until one can be done.
+    ///
+    /// # Panics
+    ///
+    /// If there are no operations.
+    #[track_caller]
+    pub fn select(&mut self) -> SelectedOperation<'_, 'a> {
+        self.assert_not_empty();
+        let index = self.select_until(None).expect("without a deadline only an operation ends it");
+        SelectedOperation { select: self, index }
+    }
+
+    /// Does one of the operations if one can be done at once.
+    ///
+    /// # Errors
+    ///
+    /// If none can.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use annulus::channel::{self, Select, TrySelectError};
+    ///
+    /// let (tx, rx) = channel::bounded(1);
+    /// let mut select = Select::new();
+    /// let number = select.recv(&rx);
+    /// assert_eq!(select.try_select().err(), Some(TrySelectError));
+    /// tx.try_send(1).unwrap();
+    /// assert_eq!(select.try_select().unwrap().recv(&number), Some(1));
+    /// ```
+    pub fn try_select(&mut self) -> Result<SelectedOperation<'_, 'a>, TrySelectError> {
+        if self.selected.is_none() {
+            self.shuffle();
+            let done = self.cases.iter().find(|(_, case)| case.try_now());
+            self.selected = done.map(|&(index, _)| index);
+        }
+        let index = self.selected.ok_or(TrySelectError)?;
+        Ok(SelectedOperation { select: self, index })
+    }
+
+    /// Does one of the operations, waiting for so long at most until one can be done.
+    ///
+    /// # Errors
+    ///
+    /// If none can in time.
+    pub fn select_timeout(
+        &mut self,
+        timeout: Duration,
+    ) -> Result<SelectedOperation<'_, 'a>, SelectTimeoutError> {
+        let index = self.select_until(thread::after(timeout)).ok_or(SelectTimeoutError)?;
+        Ok(SelectedOperation { select: self, index })
+    }
+
+    /// Does one of the operations, waiting until then at most until one can be done.
+    ///
+    /// # Errors
+    ///
+    /// If none can in time.
+    pub fn select_deadline(
+        &mut self,
+        deadline: Instant,
+    ) -> Result<SelectedOperation<'_, 'a>, SelectTimeoutError> {
+        let index = self.select_until(Some(deadline)).ok_or(SelectTimeoutError)?;
+        Ok(SelectedOperation { select: self, index })
+    }
+
+    /// Waits until one of the operations can be done, and says which; does nothing.
+    ///
+    /// Others may do it first, so this is for `try_recv` and `try_send` in a loop.
+    ///
+    /// # Panics
+    ///
+    /// If there are no operations.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use annulus::channel::{self, Select};
+    ///
+    /// let (tx, rx) = channel::bounded(1);
+    /// std::thread::scope(|s| {
+    ///     s.spawn(|| tx.send_blocking("hello"));
+    ///     let message = loop {
+    ///         let mut select = Select::new();
+    ///         let case = select.recv(&rx);
+    ///         assert_eq!(select.ready(), case.index());
+    ///         if let Ok(message) = rx.try_recv() {
+    ///             break message;
+    ///         }
+    ///     };
+    ///     assert_eq!(message, "hello");
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn ready(&mut self) -> usize {
+        self.assert_not_empty();
+        self.ready_until(None).expect("without a deadline only an operation ends it")
+    }
+
+    /// Says which of the operations can be done at once.
+    ///
+    /// # Errors
+    ///
+    /// If none can.
+    pub fn try_ready(&mut self) -> Result<usize, TrySelectError> {
+        self.shuffle();
+        let ready = self.cases.iter().find(|(_, case)| case.looks_ready());
+        ready.map(|&(index, _)| index).ok_or(TrySelectError)
+    }
+
+    /// As [`ready`](Self::ready), for so long at most.
+    ///
+    /// # Errors
+    ///
+    /// If no operation can be done in time.
+    pub fn ready_timeout(&mut self, timeout: Duration) -> Result<usize, SelectTimeoutError> {
+        self.ready_until(thread::after(timeout)).ok_or(SelectTimeoutError)
+    }
+
+    /// As [`ready`](Self::ready), until then at most.
+    ///
+    /// # Errors
+    ///
+    /// If no operation can be done in time.
+    pub fn ready_deadline(&mut self, deadline: Instant) -> Result<usize, SelectTimeoutError> {
+        self.ready_until(Some(deadline)).ok_or(SelectTimeoutError)
+    }
+
+    #[track_caller]
+    fn assert_not_empty(&self) {
+        assert!(
+            !self.is_empty(),
+            "nothing can be selected from no operations; add one with `recv` or `send` first"
+        );
+    }
+
+    /// `None` is no end of time.
+    fn select_until(&mut self, deadline: Option<Instant>) -> Option<usize> {
+        self.shuffle();
+        self.select_by(|wait| thread::block_on_until(wait, deadline))
+    }
+
+    /// `None` is no end of time.
+    fn ready_until(&mut self, deadline: Option<Instant>) -> Option<usize> {
+        self.shuffle();
+        self.wait_by(|case, cx| case.poll_ready(cx), |wait| thread::block_on_until(wait, deadline))
+    }
+
+    /// The index of an operation that is done; `block` is how the thread waits.
+    pub(super) fn select_by(
+        &mut self,
+        block: impl FnOnce(Pin<&mut dyn Future<Output = usize>>) -> Option<usize>,
+    ) -> Option<usize> {
+        if self.selected.is_none() {
+            self.selected = self.wait_by(|case, cx| case.poll(cx), block);
+        }
+        self.selected
+    }
+
+    /// The index of an operation for which `poll` is ready.
+    pub(super) fn wait_by(
+        &mut self,
+        poll: PollCase<'a>,
+        block: impl FnOnce(Pin<&mut dyn Future<Output = usize>>) -> Option<usize>,
+    ) -> Option<usize> {
+        let cases = &self.cases;
+        let _leave = OnDrop(|| leave(cases));
+        block(pin!(poll_fn(|cx| poll_any(cases, cx, poll))))
+    }
+
+    /// Puts the operations in random order, so that each has its turn.
+    fn shuffle(&mut self) {
+        for last in (1..self.cases.len()).rev() {
+            let other = rng::below(u32::try_from(last + 1).unwrap_or(u32::MAX));
+            self.cases.swap(last, other as usize);
+        }
+    }
+}
+
+type Cases<'a> = [(usize, Rc<dyn Case + 'a>)];
+
+/// Ready with the index of a case for which `poll` is.
+fn poll_any<'a>(cases: &Cases<'a>, cx: &mut Context<'_>, poll: PollCase<'a>) -> Poll<usize> {
+    // One that looks ready comes first: if it is, no queue is entered.
+    let first = cases.iter().position(|(_, case)| case.looks_ready());
+    let others = (0..cases.len()).filter(|&place| Some(place) != first);
+    for (index, case) in first.into_iter().chain(others).map(|place| &cases[place]) {
+        if poll(&**case, cx).is_ready() {
+            return Poll::Ready(*index);
+        }
+    }
+    Poll::Pending
+}
+
+/// Leaves all queues, also when a waker panics that a wake is handed to.
+fn leave(cases: &Cases<'_>) {
+    if let Some(((_, first), rest)) = cases.split_first() {
+        let _rest = OnDrop(|| leave(rest));
+        first.leave();
+    }
+}
+
+impl Drop for Select<'_> {
+    fn drop(&mut self) {
+        // Cancel: the one operation that may be kept; a case may outlive us.
+        if let Some(index) = self.selected {
+            self.remove(index);
+        }
+    }
+}
+
+impl Default for Select<'_> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> RecvCase<'_, T> {
+    /// The index of the receive in its `Select`.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+}
+
+impl<T> SendCase<'_, T> {
+    /// The index of the send in its `Select`.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+}
+
+impl SelectedOperation<'_, '_> {
+    /// The index of the operation.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// The message that was received; `None` if none will ever come.
+    ///
+    /// # Panics
+    ///
+    /// If another operation was selected. That one stays selected.
+    #[track_caller]
+    pub fn recv<T>(self, case: &RecvCase<'_, T>) -> Option<T> {
+        self.check(Rc::as_ptr(&case.case).cast());
+        self.select.selected = None;
+        case.case.complete()
+    }
+
+    /// Sends a message, for which there is room.
+    ///
+    /// # Errors
+    ///
+    /// Gives the message back if the channel was closed when this was selected.
+    ///
+    /// # Panics
+    ///
+    /// If another operation was selected. That one stays selected.
+    #[track_caller]
+    pub fn send<T>(self, case: &SendCase<'_, T>, message: T) -> Result<(), SendError<T>> {
+        self.check(Rc::as_ptr(&case.case).cast());
+        self.select.selected = None;
+        case.case.complete(message)
+    }
+
+    /// Whether this is the operation of the case that lies there.
+    #[track_caller]
+    fn check(&self, case: *const ()) {
+        let is_it = |(index, ours): &(usize, Rc<dyn Case + '_>)| {
+            *index == self.index && ptr::eq(Rc::as_ptr(ours).cast(), case)
+        };
+        assert!(
+            self.select.cases.iter().any(is_it),
+            "this case was not selected; compare its index with that of the operation first"
+        );
+    }
+}
+
+impl fmt::Display for TrySelectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no operation can be done at once; wait for one with select")
+    }
+}
+
+impl fmt::Display for SelectTimeoutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no operation could be done in time; allow more time, or try again")
+    }
+}
+
+impl Error for TrySelectError {}
+impl Error for SelectTimeoutError {}
+
+impl fmt::Debug for Select<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Select")
+            .field("len", &self.len())
+            .field("selected", &self.selected)
+            .finish()
+    }
+}
+
+impl<T> fmt::Debug for RecvCase<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecvCase").field("index", &self.index).finish()
+    }
+}
+
+impl<T> fmt::Debug for SendCase<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SendCase").field("index", &self.index).finish()
+    }
+}
+
+impl fmt::Debug for SelectedOperation<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SelectedOperation").field("index", &self.index).finish()
+    }
+}
