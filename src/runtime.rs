@@ -117,12 +117,13 @@ impl fmt::Debug for Runtime {
 pub struct Builder {
     workers: Option<usize>,
     name: String,
+    paused: bool,
 }
 
 impl Builder {
     /// The settings of [`Runtime::new`].
     pub fn new() -> Self {
-        Self { workers: None, name: String::from("annulus") }
+        Self { workers: None, name: String::from("annulus"), paused: false }
     }
 
     /// Sets the number of workers, the thread in `block_on` included.
@@ -146,6 +147,13 @@ impl Builder {
         self
     }
 
+    /// Sets whether the clock of the timers stands still at first; see
+    /// [`time::pause`](crate::time::pause).
+    pub fn start_paused(mut self, paused: bool) -> Self {
+        self.paused = paused;
+        self
+    }
+
     /// Starts the runtime.
     ///
     /// # Errors
@@ -154,7 +162,8 @@ impl Builder {
     pub fn build(&self) -> io::Result<Runtime> {
         let available = || thread::available_parallelism().map_or(1, usize::from).min(MAX_SEATS);
         let workers = self.workers.unwrap_or_else(available);
-        let (shared, threads) = executor::start(workers, |index| format!("{}-{index}", self.name))?;
+        let name = |index| format!("{}-{index}", self.name);
+        let (shared, threads) = executor::start(workers, self.paused, name)?;
         Ok(Runtime { shared, threads })
     }
 }

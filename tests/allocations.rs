@@ -195,6 +195,38 @@ fn a_queue_of_waiters_reuses_its_places() {
 }
 
 #[test]
+fn locks_and_signals_allocate_for_the_first_who_wait_at_most() {
+    use annulus::sync::{CancellationToken, Mutex, Notify, Semaphore};
+    let (mutex, semaphore, notify) = (Mutex::new(0), Semaphore::new(1), Notify::new());
+    let waker = Waker::from(Count::new());
+    let round = || {
+        let held = (mutex.try_lock().unwrap(), semaphore.try_acquire().unwrap());
+        let mut lock = pin!(mutex.lock());
+        let mut permits = pin!(semaphore.acquire());
+        let mut gives_up = Some(mutex.lock());
+        let mut notified = pin!(notify.notified());
+        assert!(poll_with(lock.as_mut(), &waker).is_pending());
+        assert!(poll_with(pin!(gives_up.as_mut().unwrap()), &waker).is_pending());
+        assert!(poll_with(permits.as_mut(), &waker).is_pending());
+        assert!(poll_with(notified.as_mut(), &waker).is_pending());
+        drop(held);
+        drop(gives_up);
+        notify.notify_one();
+        assert!(poll_with(lock, &waker).is_ready());
+        assert!(poll_with(permits, &waker).is_ready());
+        assert!(poll_with(notified, &waker).is_ready());
+    };
+    round();
+    assert_eq!(allocations(|| (0..9).for_each(|_| round())).1, 0);
+
+    // A token's list of children does not grow with those that are gone.
+    let token = CancellationToken::new();
+    drop([token.child_token(), token.child_token()]);
+    let children = || drop([token.child_token(), token.child_token()]);
+    assert_eq!(allocations(|| (0..100).for_each(|_| children())).1, 200);
+}
+
+#[test]
 fn meeting_and_giving_up_do_not_allocate() {
     let (tx, rx) = annulus::channel::rendezvous::channel();
     let waker = Waker::from(Count::new());

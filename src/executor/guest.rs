@@ -44,9 +44,16 @@ pub(super) struct Desk {
     state: AtomicUsize,
     /// Who waits.
     guest: Mutex<Option<Thread>>,
+    /// The root of the guest that is here, if it has slept while the clock was not the system's.
+    root: Mutex<Option<Arc<Root>>>,
 }
 
 impl Desk {
+    /// Whether a guest that sleeps is about to wake up, so that not everybody waits.
+    pub(super) fn is_called(&self) -> bool {
+        self.root.lock().as_ref().is_some_and(|root| root.is_woken())
+    }
+
     /// A worker offers its seat, between two tasks; true: the guest has it now.
     pub(super) fn grant(&self, shared: &Shared, seat: usize) -> bool {
         let guest = self.guest.lock();
@@ -92,11 +99,12 @@ pub(crate) fn block_on<F: Future>(shared: &Arc<Shared>, future: F) -> F::Output 
             }
         }
         // One task at the most between two looks at the root.
-        guest.turn(|| root.is_woken());
+        guest.turn(&root);
     }
 }
 
 /// Wakes the thread that is in `block_on`.
+#[derive(Debug)]
 struct Root {
     woken: AtomicBool,
     thread: Thread,
@@ -159,7 +167,8 @@ impl<'a> Guest<'a> {
     /// Takes the seat of a thread that sleeps.
     fn sit_on_a_free_seat(&mut self) -> bool {
         while let Some(seat) = self.shared.idle.any_parked() {
-            if self.shared.idle.take(seat) {
+            let take = || self.shared.idle.take(seat);
+            if self.shared.seats[seat].lend(thread::current(), take) {
                 self.sit(seat);
                 self.withdraw();
                 return true;
@@ -169,8 +178,7 @@ impl<'a> Guest<'a> {
     }
 
     fn sit(&mut self, seat: usize) {
-        self.shared.seats[seat].set_guest(Some(thread::current()));
-        self.worker = Some(Worker::sit(self.shared, self.context, seat, false));
+        self.worker = Some(Worker::sit(self.shared, self.context, seat, true));
     }
 
     /// Stops waiting for a seat; one that is granted all the same is given back.
@@ -190,15 +198,22 @@ impl<'a> Guest<'a> {
         }
     }
 
-    /// Runs a task, or sleeps until there is one or `called`.
-    fn turn(&mut self, called: impl Fn() -> bool) {
+    /// Runs a task, or sleeps until there is one or the root is woken.
+    fn turn(&mut self, root: &Arc<Root>) {
+        let called = || root.is_woken();
         if let Some(worker) = &mut self.worker {
             match worker.next() {
                 Some(task) => worker.run(task),
-                None if called() => {}
-                None => match worker.search(&called) {
+                // The root is not a task, and may be all there is to do.
+                None if called() => worker.glance_at_clock(),
+                None => match worker.search(called) {
                     Some(task) => worker.run(task),
-                    None => worker.park(called),
+                    None => {
+                        if self.shared.timers.clock().is_moved() {
+                            *self.shared.guest.root.lock() = Some(Arc::clone(root));
+                        }
+                        worker.park(called);
+                    }
                 },
             }
             return;
@@ -206,6 +221,7 @@ impl<'a> Guest<'a> {
         let state = self.shared.guest.state.load(Acquire);
         if self.present && state >= GRANTED {
             self.shared.guest.state.store(PRESENT, Relaxed);
+            self.shared.seats[state - GRANTED].set_guest(Some(thread::current()));
             self.sit(state - GRANTED);
         } else if !called() {
             // A grant or a wake that came since is a token that `park` takes.
@@ -219,7 +235,7 @@ impl<'a> Guest<'a> {
         seat.set_guest(None);
         shared.idle.park(index);
         let work = seat.has_any() || shared.has_work() || shared.signals() & SHUTDOWN != 0;
-        if work && shared.idle.claim_this(index) {
+        if (work || shared.lacks_keeper(index)) && shared.idle.claim_this(index) {
             shared.wake(Some(index));
         }
     }
@@ -235,6 +251,9 @@ impl Drop for Guest<'_> {
         if self.present {
             self.withdraw();
             *self.shared.guest.guest.lock() = None;
+            if self.shared.timers.clock().is_moved() {
+                *self.shared.guest.root.lock() = None;
+            }
             self.shared.guest.state.store(FREE, SeqCst);
         }
     }

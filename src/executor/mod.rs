@@ -21,21 +21,24 @@
 //! injector, then looks at the other seats ([`worker`]), then sleeps ([`idle`]).
 
 mod context;
+mod driver;
 mod guest;
 mod idle;
 mod injector;
 mod queue;
 mod registry;
 mod seat;
+mod sharing;
 mod worker;
 
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::panic::Location;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 pub(crate) use self::guest::block_on;
 use self::idle::Idle;
@@ -43,10 +46,12 @@ pub(crate) use self::idle::MAX_SEATS;
 use self::injector::Injector;
 use self::registry::{Registry, UNLISTED};
 use self::seat::Seat;
+use self::sharing::Sharing;
 use crate::primitive::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use crate::primitive::atomic::{AtomicUsize, fence};
-use crate::task::{self, JoinHandle, List, Runnable, Schedule};
-use crate::util::{CachePadded, budget};
+use crate::task::{self, Completed, JoinHandle, List, Runnable, Schedule};
+use crate::time::Timers;
+use crate::util::{CachePadded, WakeBatch, budget};
 
 /// Workers are to leave.
 const SHUTDOWN: usize = 1;
@@ -59,7 +64,9 @@ pub(crate) struct Shared {
     idle: CachePadded<Idle>,
     injector: CachePadded<Injector>,
     registry: Registry,
+    timers: Timers,
     guest: guest::Desk,
+    sharing: CachePadded<Sharing>,
     /// What workers look at between tasks: SHUTDOWN and GUEST_WAITS.
     signals: CachePadded<AtomicUsize>,
     /// Background threads that have not left yet; the last one drops the tasks that are left.
@@ -107,20 +114,26 @@ impl Schedule for Home {
         });
     }
 
-    fn completed(&self, tag: usize) {
+    fn completed(&self, task: Completed) {
         // SAFETY: called by a worker of the runtime, or under `Shared::spawn`.
-        unsafe { self.shared() }.registry.remove(tag);
+        let shared = unsafe { self.shared() };
+        let here = context::with_seat(*self, |seat| seat.map(|(_, index)| index));
+        // SAFETY: this thread sits there.
+        let waits = unsafe { shared.registry.remove(here, task) };
+        shared.wake(waits.filter(|&seat| shared.idle.claim_this(seat)));
     }
 }
 
 impl Shared {
-    fn new(seats: usize) -> Self {
+    fn new(seats: usize, paused: bool) -> Self {
         Self {
             seats: (0..seats).map(|_| CachePadded::new(Seat::new())).collect(),
             idle: CachePadded::new(Idle::new(seats)),
             injector: CachePadded::default(),
             registry: Registry::new(seats),
+            timers: Timers::new(seats, paused),
             guest: guest::Desk::default(),
+            sharing: CachePadded::new(Sharing::new()),
             signals: CachePadded::default(),
             threads: AtomicUsize::new(seats),
         }
@@ -193,6 +206,36 @@ impl Shared {
         !self.injector.is_empty() || self.seats.iter().any(|seat| seat.has_plenty())
     }
 
+    /// Whether timers wait for a seat that sleeps to look after them.
+    fn lacks_keeper(&self, seat: usize) -> bool {
+        !self.idle.others_busy(seat)
+            && self.timers.next(|_| Duration::ZERO) < self.idle.kept_until()
+    }
+
+    /// A timer was set by a thread without a seat: has somebody wake up in time.
+    fn hurry(&self, time: u64) {
+        if time < self.idle.kept_until() {
+            match self.idle.keeper() {
+                Some(seat) => self.seats[seat].nudge(),
+                None => self.wake(self.idle.notify_soon()),
+            }
+        }
+    }
+
+    /// Fires all timers that are due.
+    ///
+    /// # Safety
+    ///
+    /// This thread sits on `seat`, or on none.
+    unsafe fn fire_all(&self, seat: Option<&Seat>) {
+        while self.timers.fire(Instant::now(), |_| Duration::ZERO, wake_all) {}
+        // The last one to be woken is not to run first.
+        if let Some((seat, task)) = seat.and_then(|seat| Some((seat, seat.take_slot()?))) {
+            // SAFETY: the contract.
+            unsafe { self.push_here(seat, task) };
+        }
+    }
+
     fn signals(&self) -> usize {
         self.signals.load(Relaxed)
     }
@@ -218,7 +261,8 @@ impl Shared {
         // SAFETY: nobody runs tasks but this thread, and the registry is closed.
         unsafe { self.registry.abort_all() };
         // A task whose last wake is under way is not queued yet, but will be.
-        while !self.registry.is_empty() {
+        // SAFETY: the contract.
+        while !unsafe { self.registry.is_empty() } {
             let queued = || {
                 self.seats.iter().find_map(|seat| {
                     // SAFETY: this thread stands for the owners of all queues.
@@ -238,6 +282,14 @@ impl Shared {
     }
 }
 
+/// Wakes whoever waited for timers. A foreign waker that panics is no reason for a worker to end.
+fn wake_all(batch: &mut WakeBatch) {
+    while !batch.is_empty() {
+        // The panic has been reported by its hook.
+        drop(catch_unwind(AssertUnwindSafe(|| batch.wake_all())));
+    }
+}
+
 /// # Safety
 ///
 /// The runtime stays alive during the call.
@@ -251,9 +303,9 @@ where
     F::Output: Send + 'static,
 {
     let (task, handle) = task::spawn(future, home, location);
-    let shard = context::with_seat(home, |seat| seat.map_or(0, |(_, index)| index));
-    // SAFETY: the contract.
-    match unsafe { home.shared() }.registry.insert(shard, task.id()) {
+    let here = context::with_seat(home, |seat| seat.map(|(_, index)| index));
+    // SAFETY: the contract; this thread sits there.
+    match unsafe { home.shared().registry.insert(here, task.id()) } {
         Some(tag) => {
             task.set_tag(tag);
             home.schedule(task);
@@ -292,10 +344,11 @@ pub(crate) fn is_inside(shared: &Arc<Shared>) -> bool {
 /// Starts a background thread for each of `seats` seats.
 pub(crate) fn start(
     seats: usize,
+    paused: bool,
     name: impl Fn(usize) -> String,
 ) -> io::Result<(Arc<Shared>, Vec<thread::JoinHandle<()>>)> {
     task::register_waker();
-    let shared = Arc::new(Shared::new(seats));
+    let shared = Arc::new(Shared::new(seats, paused));
     let mut threads = Vec::with_capacity(seats);
     for index in 0..seats {
         let theirs = Arc::clone(&shared);
@@ -326,11 +379,11 @@ fn background(shared: &Arc<Shared>, index: usize) {
     let _inside = context.enter();
     let seat = &shared.seats[index];
     loop {
-        while !seat.take_go() {
+        while !seat.take_go(false) {
             thread::park();
         }
         // Whoever sends "go" has counted us as searching.
-        let mut worker = worker::Worker::sit(shared, &context, index, true);
+        let mut worker = worker::Worker::sit(shared, &context, index, false);
         match worker.work() {
             worker::Left::LentSeat => {}
             worker::Left::Shutdown => break,
@@ -341,6 +394,7 @@ fn background(shared: &Arc<Shared>, index: usize) {
         context.set_seat(Some(index));
         // SAFETY: the other threads have left for good, and guests outlive no runtime.
         unsafe { shared.drop_tasks(seat) };
+        shared.timers.close(wake_all);
     }
 }
 

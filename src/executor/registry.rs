@@ -1,65 +1,207 @@
 //! The list of live tasks, which only shutdown reads: each of them must be dropped.
+//!
+//! There is a shard for each seat, which nobody touches but who sits there: so to list a task and
+//! to take it out again costs no locked instruction. A task that completes on another seat goes
+//! back to the shard where it is listed by way of a stack ([`Stack`]), and is taken out there when
+//! somebody comes by: before the next task is listed, every now and then between tasks, before
+//! sleep. Until then its memory stays, but nothing of the user's is in it any more.
+//!
+//! Threads that sit nowhere list their tasks in one more shard, behind a mutex.
+//!
+//! # Invariant
+//!
+//! A task is listed from before its first run until its `Completed` has come back to its shard.
+
+use std::fmt;
 
 use slab::Slab;
 
-use crate::primitive::Mutex;
-use crate::task::TaskId;
+use crate::primitive::atomic::Ordering::Relaxed;
+use crate::primitive::atomic::{AtomicBool, AtomicUsize};
+use crate::primitive::{Mutex, UnsafeCell};
+use crate::task::{Completed, Stack, TaskId};
 use crate::util::CachePadded;
 
 /// The tag of a task that came too late to be listed.
 pub(super) const UNLISTED: usize = usize::MAX;
 
-/// A slab of tasks in one shard a seat, so that seats seldom meet at a lock.
-#[derive(Debug)]
+/// A tag is a key in a shard's slab, and in the lowest bits which shard: a seat's, or this one.
+const OUTSIDE: usize = super::MAX_SEATS;
+const SHARD: u32 = (OUTSIDE + 1).next_power_of_two().trailing_zeros();
+
+/// So many tasks come back to a seat that sleeps before it is woken for them.
+const MANY: usize = 256;
+
+/// See the module's page.
 pub(super) struct Registry {
-    shards: Box<[CachePadded<Mutex<Shard>>]>,
+    seats: Box<[CachePadded<Shard>]>,
+    outside: Mutex<Outside>,
+    /// As `Outside::closed`, for the others.
+    closed: AtomicBool,
 }
 
-#[derive(Debug, Default)]
 struct Shard {
+    /// Touched by who sits on the seat.
+    live: UnsafeCell<Slab<TaskId>>,
+    returned: Stack,
+    /// How many have been pushed there; cleared with it. A hint.
+    count: AtomicUsize,
+}
+
+// SAFETY: `live` is touched by who sits on the seat, of whom there is one at a time.
+unsafe impl Sync for Shard {}
+
+#[derive(Default)]
+struct Outside {
     live: Slab<TaskId>,
     closed: bool,
 }
 
 impl Registry {
-    pub(super) fn new(shards: usize) -> Self {
-        Self { shards: (0..shards).map(|_| CachePadded::default()).collect() }
+    pub(super) fn new(seats: usize) -> Self {
+        let shard = || Shard {
+            live: UnsafeCell::new(Slab::new()),
+            returned: Stack::new(),
+            count: AtomicUsize::new(0),
+        };
+        Self {
+            seats: (0..seats).map(|_| CachePadded::new(shard())).collect(),
+            outside: Mutex::default(),
+            closed: AtomicBool::new(false),
+        }
     }
 
     /// Lists a task, and gives the tag by which it is taken out; `None` after `close`.
-    pub(super) fn insert(&self, shard: usize, task: TaskId) -> Option<usize> {
-        let mut list = self.shards[shard].lock();
-        (!list.closed).then(|| list.live.insert(task) * self.shards.len() + shard)
+    ///
+    /// # Safety
+    ///
+    /// This thread sits on `seat`, or nowhere.
+    #[inline]
+    pub(super) unsafe fn insert(&self, seat: Option<usize>, task: TaskId) -> Option<usize> {
+        let Some(seat) = seat else {
+            let mut outside = self.outside.lock();
+            return (!outside.closed).then(|| outside.live.insert(task) << SHARD | OUTSIDE);
+        };
+        // Ordering: Relaxed; a worker that misses the close lists a task, which the last one to
+        // leave will find.
+        if self.closed.load(Relaxed) {
+            return None;
+        }
+        // SAFETY: the contract.
+        unsafe { self.collect(seat) };
+        // SAFETY: the contract.
+        let key = self.seats[seat].live.with_mut(|live| unsafe { (*live).insert(task) });
+        Some(key << SHARD | seat)
     }
 
-    pub(super) fn remove(&self, tag: usize) {
-        if tag != UNLISTED {
-            let mut list = self.shards[tag % self.shards.len()].lock();
-            list.live.remove(tag / self.shards.len());
+    /// Takes a task out, or sends it to where that can be done; a seat that should be woken for it.
+    ///
+    /// # Safety
+    ///
+    /// This thread sits on `seat`, or nowhere.
+    #[inline]
+    pub(super) unsafe fn remove(&self, seat: Option<usize>, task: Completed) -> Option<usize> {
+        let tag = task.tag();
+        if tag == UNLISTED {
+            return None;
+        }
+        let shard = tag & ((1 << SHARD) - 1);
+        if shard == OUTSIDE {
+            self.outside.lock().live.remove(tag >> SHARD);
+        } else if seat == Some(shard) {
+            // SAFETY: the contract.
+            unsafe { self.seats[shard].take_out(task) };
+        } else {
+            let shard_of = &self.seats[shard];
+            shard_of.returned.push(task);
+            let count = shard_of.count.fetch_add(1, Relaxed);
+            return (count % MANY == MANY - 1).then_some(shard);
+        }
+        None
+    }
+
+    /// Takes out what has come back to the seat.
+    ///
+    /// # Safety
+    ///
+    /// This thread sits on `seat`.
+    #[inline]
+    pub(super) unsafe fn collect(&self, seat: usize) {
+        let shard = &self.seats[seat];
+        if !shard.returned.is_empty() {
+            // SAFETY: the contract.
+            unsafe { shard.collect() };
         }
     }
 
     /// From now on no task is listed.
     pub(super) fn close(&self) {
-        self.shards.iter().for_each(|shard| shard.lock().closed = true);
+        self.outside.lock().closed = true;
+        self.closed.store(true, Relaxed);
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.shards.iter().all(|shard| shard.lock().live.is_empty())
+    /// # Safety
+    ///
+    /// No other thread sits anywhere.
+    pub(super) unsafe fn is_empty(&self) -> bool {
+        let empty = |shard: &CachePadded<Shard>| {
+            // SAFETY: the contract, here and below.
+            unsafe { shard.collect() };
+            // SAFETY: as above.
+            shard.live.with(|live| unsafe { (*live).is_empty() })
+        };
+        self.outside.lock().live.is_empty() && self.seats.iter().all(empty)
     }
 
     /// Has every live task drop its future at its next run.
     ///
     /// # Safety
     ///
-    /// Nobody runs tasks meanwhile, and the registry is closed.
+    /// No other thread sits anywhere, and the registry is closed.
     pub(super) unsafe fn abort_all(&self) {
-        for shard in &self.shards {
-            // Nothing is inserted any more, and nothing is removed but by a run.
-            let live: Vec<TaskId> =
-                shard.lock().live.iter().map(|(_, task)| task.clone()).collect();
-            // SAFETY: a listed task is not complete, and nobody completes it now.
-            live.iter().for_each(|task| unsafe { task.abort() });
+        // Nothing is inserted any more, and nothing is removed but by a run.
+        let mut all: Vec<TaskId> =
+            self.outside.lock().live.iter().map(|(_, task)| task.clone()).collect();
+        for shard in &self.seats {
+            // SAFETY: the contract, here and below.
+            unsafe { shard.collect() };
+            // SAFETY: as above.
+            let live = shard.live.with(|live| unsafe { &*live });
+            all.extend(live.iter().map(|(_, task)| task.clone()));
         }
+        // SAFETY: a listed task is not complete, and nobody completes it now.
+        all.iter().for_each(|task| unsafe { task.abort() });
+    }
+}
+
+impl Shard {
+    /// # Safety
+    ///
+    /// This thread sits on the seat, and the task is listed here.
+    #[inline]
+    unsafe fn take_out(&self, task: Completed) {
+        let key = task.tag() >> SHARD;
+        // SAFETY: the contract.
+        self.live.with_mut(|live| unsafe { (*live).remove(key) });
+        // Here the task is freed, and a foreign waker in it may run code of the user's, and spawn.
+        drop(task);
+    }
+
+    /// # Safety
+    ///
+    /// This thread sits on the seat.
+    #[cold]
+    unsafe fn collect(&self) {
+        self.count.store(0, Relaxed);
+        for task in self.returned.take_all() {
+            // SAFETY: the contract.
+            unsafe { self.take_out(task) };
+        }
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry").field("closed", &self.closed).finish_non_exhaustive()
     }
 }

@@ -6,7 +6,7 @@ use std::thread::Thread;
 use super::queue::LocalQueue;
 use crate::primitive::Mutex;
 use crate::primitive::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use crate::primitive::atomic::{AtomicBool, AtomicPtr, AtomicU32};
+use crate::primitive::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64};
 use crate::task::Runnable;
 
 /// A worker's place: tasks that wait there, and how to wake who sits there.
@@ -20,12 +20,15 @@ pub(super) struct Seat {
     pub(super) queue: LocalQueue,
     /// Counts the turns of the loop; written by who sits here. If it stands still, a poll is long.
     tick: AtomicU32,
+    /// Operations on channels that were done here; written by who sits here.
+    operations: AtomicU64,
     /// Whether polls here have been long of late; written by who sits here, and by a rescuer.
     pub(super) long_polls: AtomicBool,
     /// From how many waiting tasks on another worker should come for some; written as above.
     pub(super) share_from: AtomicU32,
-    /// Set by who claimed the seat for work, cleared by who wakes up on it.
-    go: AtomicBool,
+    /// For its own thread and for a guest: set by who claimed the seat for work, cleared by who
+    /// wakes up on it.
+    go: [AtomicBool; 2],
     /// The seat's own thread; set before anybody can claim the seat.
     owner: OnceLock<Thread>,
     /// The guest that sits here instead.
@@ -38,9 +41,10 @@ impl Seat {
             slot: AtomicPtr::new(std::ptr::null_mut()),
             queue: LocalQueue::new(),
             tick: AtomicU32::new(0),
+            operations: AtomicU64::new(0),
             long_polls: AtomicBool::new(false),
             share_from: AtomicU32::new(2),
-            go: AtomicBool::new(false),
+            go: Default::default(),
             owner: OnceLock::new(),
             guest: Mutex::new(None),
         }
@@ -55,18 +59,42 @@ impl Seat {
         *self.guest.lock() = thread;
     }
 
+    /// Has a guest sit here if `take` gets it the seat's bit.
+    pub(super) fn lend(&self, thread: Thread, take: impl FnOnce() -> bool) -> bool {
+        let mut guest = self.guest.lock();
+        let taken = take();
+        if taken {
+            *guest = Some(thread);
+        }
+        taken
+    }
+
+    /// Has the seat's own thread get its bit back with `take`, unless the bit is a guest's.
+    pub(super) fn take_back(&self, take: impl FnOnce() -> bool) -> bool {
+        // Under the lock, so that no guest takes the seat, and goes to sleep on it, in between.
+        let guest = self.guest.lock();
+        guest.is_none() && take()
+    }
+
     /// Sends who sleeps here to work.
     pub(super) fn send_go(&self) {
+        let guest = self.guest.lock();
         // Ordering: Release pairs with the Acquire in `take_go`.
-        self.go.store(true, Release);
-        match (&*self.guest.lock(), self.owner.get()) {
-            (Some(thread), _) | (None, Some(thread)) => thread.unpark(),
-            (None, None) => {}
+        self.go[usize::from(guest.is_some())].store(true, Release);
+        if let Some(thread) = guest.as_ref().or(self.owner.get()) {
+            thread.unpark();
         }
     }
 
-    pub(super) fn take_go(&self) -> bool {
-        self.go.swap(false, Acquire)
+    /// Takes a "go" that was meant for the guest, or for the seat's own thread.
+    pub(super) fn take_go(&self, guest: bool) -> bool {
+        self.go[usize::from(guest)].swap(false, Acquire)
+    }
+
+    /// Has who sleeps here, with or without the seat's bit, look at the time again.
+    pub(super) fn nudge(&self) {
+        let guest = self.guest.lock();
+        guest.iter().chain(self.owner.get()).for_each(Thread::unpark);
     }
 
     /// Puts `task` in the slot, and gives the one that was there.
@@ -124,6 +152,16 @@ impl Seat {
     pub(super) fn mark_stuck(&self) {
         self.long_polls.store(true, Relaxed);
         self.share_from.store(2, Relaxed);
+    }
+
+    /// How many operations on channels were done here, modulo 2^64.
+    pub(super) fn operations(&self) -> u64 {
+        self.operations.load(Relaxed)
+    }
+
+    /// Adds to `operations`; the caller sits here.
+    pub(super) fn count_operations(&self, more: u32) {
+        self.operations.store(self.operations().wrapping_add(u64::from(more)), Relaxed);
     }
 
     /// Begins a turn of the loop; the caller sits here.

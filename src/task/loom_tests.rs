@@ -9,7 +9,7 @@ use loom::sync::atomic::AtomicUsize;
 use loom::sync::atomic::Ordering::Relaxed;
 use loom::thread;
 
-use super::{JoinHandle, List, Runnable, Schedule, spawn};
+use super::{Completed, JoinHandle, List, Runnable, Schedule, Stack, spawn};
 use crate::primitive::{Arc, Mutex};
 
 /// A scheduler that leaks its queue in the model, so that the pointer is plain.
@@ -27,7 +27,7 @@ impl Schedule for Queue {
         unsafe { &*self.0 }.tasks.lock().push_back(task);
     }
 
-    fn completed(&self, _: usize) {
+    fn completed(&self, _: Completed) {
         // SAFETY: as above.
         unsafe { &*self.0 }.completed.fetch_add(1, Relaxed);
     }
@@ -182,5 +182,46 @@ fn last_references() {
             runner.join().unwrap();
             assert_eq!(queue.completed(), 1);
         });
+    });
+}
+
+/// Two threads give tasks back while a third takes some: each comes out once, and is freed.
+#[test]
+fn stack_gives_each_task_once() {
+    /// Keeps what has completed, so that the test has it.
+    #[derive(Clone, Copy)]
+    struct Keep(*const Stack);
+
+    impl Schedule for Keep {
+        fn schedule(&self, _: Runnable) {
+            unreachable!("nobody wakes these tasks");
+        }
+
+        fn completed(&self, task: Completed) {
+            // SAFETY: the stack outlives the tasks.
+            unsafe { &*self.0 }.push(task);
+        }
+    }
+
+    loom::model(|| {
+        let stack = Arc::new(Stack::new());
+        let freed = Arc::new(());
+        let complete = |tag| {
+            let (stack, freed) = (Arc::clone(&stack), Arc::clone(&freed));
+            let keep = Keep(&raw const *stack);
+            let (task, _) = spawn(async move { drop(freed) }, keep, Location::caller());
+            task.set_tag(tag);
+            // Keeps the stack, too.
+            thread::spawn(move || (task.run().is_none(), stack).0)
+        };
+        let threads = [complete(1), complete(2)];
+        let mut tags: Vec<_> = stack.take_all().map(|task| task.tag()).collect();
+        for thread in threads {
+            assert!(thread.join().unwrap());
+        }
+        tags.extend(stack.take_all().map(|task| task.tag()));
+        tags.sort_unstable();
+        assert_eq!(tags, [1, 2]);
+        assert!(stack.is_empty());
     });
 }

@@ -3,7 +3,7 @@
 //! # Who holds a task
 //!
 //! A task is shared by *references*, counted in its header: one is the runtime's until the task
-//! is complete, one is the [`JoinHandle`]'s, one is each waker's. Apart from them there is at
+//! is complete and a little longer ([`Completed`]), one is the [`JoinHandle`]'s, one is each waker's. Apart from them there is at
 //! most one [`Runnable`]: the right to poll. It is made when the wake counter leaves zero, it
 //! lies in a run queue, and it ends when the counter is back at zero or the task is complete. It
 //! is no reference, because the runtime's reference outlives it.
@@ -26,8 +26,8 @@ mod state;
 mod waker;
 
 pub use self::join::{JoinError, JoinHandle};
-pub(crate) use self::list::List;
-pub(crate) use self::raw::{Runnable, Schedule, TaskId, spawn};
+pub(crate) use self::list::{List, Stack};
+pub(crate) use self::raw::{Completed, Runnable, Schedule, TaskId, spawn};
 pub(crate) use self::waker::register as register_waker;
 
 #[cfg(all(test, annulus_loom))]

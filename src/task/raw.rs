@@ -23,8 +23,8 @@ pub(crate) trait Schedule: Copy + 'static {
     /// The task has work to do: see that somebody runs it.
     fn schedule(&self, task: Runnable);
 
-    /// A task has completed whose [`Runnable::set_tag`] was `tag`.
-    fn completed(&self, tag: usize);
+    /// The task has completed. It is freed when this and the last waker and handle are dropped.
+    fn completed(&self, task: Completed);
 }
 
 /// The part of a task whose type does not depend on its future.
@@ -34,7 +34,8 @@ pub(super) struct Header {
     vtable: &'static Vtable,
     /// Where the task was spawned.
     pub(super) location: &'static Location<'static>,
-    /// The next task in a `List`; touched by who has the `Runnable`.
+    /// The next task in a `List` or `Stack`; touched by who has the `Runnable`, or afterwards the
+    /// `Completed`.
     pub(super) next: UnsafeCell<Option<Task>>,
     /// The executor's note; written before the first run.
     tag: AtomicUsize,
@@ -203,7 +204,7 @@ impl Runnable {
         self.0.header().state.cancel();
     }
 
-    /// Leaves a note for [`Schedule::completed`].
+    /// Leaves a note for when the task has completed.
     pub(crate) fn set_tag(&self, tag: usize) {
         // Ordering: Relaxed; the queue that carries the task to its runner publishes it.
         self.0.header().tag.store(tag, Relaxed);
@@ -224,6 +225,24 @@ impl Runnable {
     pub(crate) unsafe fn from_raw(raw: *mut ()) -> Self {
         // SAFETY: the caller's contract.
         Self(unsafe { Task::from_raw(raw) })
+    }
+}
+
+/// The runtime's reference to a task that has completed.
+#[derive(Debug)]
+pub(crate) struct Completed(pub(super) Runnable);
+
+impl Completed {
+    /// What [`Runnable::set_tag`] was given.
+    pub(crate) fn tag(&self) -> usize {
+        self.0.0.header().tag.load(Relaxed)
+    }
+}
+
+impl Drop for Completed {
+    fn drop(&mut self) {
+        // SAFETY: whoever made this gave it the reference.
+        unsafe { self.0.0.drop_reference() };
     }
 }
 
@@ -333,7 +352,6 @@ unsafe fn complete<F: Future, S: Schedule>(
         // SAFETY: as above.
         unsafe { ptr::write(stage, Stage::Output(result)) };
     });
-    let tag = cell.header.tag.load(Relaxed);
     let completion = state.complete();
     if !completion.join_interest {
         // SAFETY: the handle is gone, so the output is ours (rule 3).
@@ -344,9 +362,7 @@ unsafe fn complete<F: Future, S: Schedule>(
         let waker = cell.header.join_waker.with_mut(|w| unsafe { (*w).take() });
         catch_quietly(|| waker.map(Waker::wake));
     }
-    scheduler.completed(tag);
-    // SAFETY: the reference of the runtime, which ends with the task's completion.
-    unsafe { Task(header).drop_reference() };
+    scheduler.completed(Completed(Runnable(Task(header))));
 }
 
 /// # Safety

@@ -112,6 +112,12 @@ impl State {
 
     /// The output, or why there is none, is in place.
     pub(super) fn complete(&self) -> Completion {
+        // Ordering: Acquire pairs with the Release of those who gave their references up.
+        let life = self.life.load(Acquire);
+        if life & JOIN_INTEREST == 0 && life / REFERENCE == 1 {
+            // Nobody but us can look.
+            return Completion { join_interest: false, join_waker: false };
+        }
         // Ordering: Release pairs with the Acquire in `is_complete`, `leave_join_waker`,
         // `take_join_waker_back` and `drop_handle`: they see the output. Acquire pairs with the
         // Release in `leave_join_waker`: we see the waker. An add, because the bit is set once,
@@ -180,7 +186,10 @@ impl State {
     #[must_use]
     pub(super) fn drop_reference(&self) -> bool {
         // Ordering: Release and the Acquire of the last one, as in `Arc`: all use of the task
-        // comes before its end.
+        // comes before its end. If there is none but ours, nobody can make another.
+        if self.life.load(Acquire) / REFERENCE == 1 {
+            return true;
+        }
         if self.life.fetch_sub(REFERENCE, Release) / REFERENCE != 1 {
             return false;
         }

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
-use super::{JoinHandle, List, Runnable, Schedule, spawn};
+use super::{Completed, JoinHandle, List, Runnable, Schedule, spawn};
 
 /// A scheduler for one test: a queue and a count.
 type Queue = &'static (Mutex<List>, AtomicUsize);
@@ -18,7 +18,7 @@ impl Schedule for Queue {
         self.0.lock().unwrap().push_back(task);
     }
 
-    fn completed(&self, _: usize) {
+    fn completed(&self, _: Completed) {
         self.1.fetch_add(1, Relaxed);
     }
 }

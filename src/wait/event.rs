@@ -77,7 +77,8 @@ impl Event {
                 budget::spend();
                 return Poll::Ready(result);
             }
-            if waits {
+            // Who was in the queue before the look, and still is, hears of the next step.
+            if waits || self.queue.waits_with(ticket, cx.waker()) {
                 return Poll::Pending;
             }
             waits = self.enter(ticket, cx.waker());

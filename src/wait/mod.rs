@@ -9,6 +9,7 @@
 
 pub(crate) mod cell;
 pub(crate) mod event;
+mod list;
 pub(crate) mod queue;
 pub(crate) mod thread;
 

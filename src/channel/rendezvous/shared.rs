@@ -23,7 +23,7 @@ use super::offers::{Fate, Key, Offered, Offers, Owner};
 use crate::primitive::atomic::AtomicUsize;
 use crate::primitive::atomic::Ordering::AcqRel;
 use crate::util::{SpinLock, WakeBatch, budget};
-use crate::wait::{Flag, WaitQueue, Waiters};
+use crate::wait::{Bit, Flag, WaitQueue, Waiters};
 
 /// What a waiting receive remembers.
 pub(super) type RecvTicket = Turn<WaitQueue>;
@@ -52,7 +52,7 @@ pub(super) enum Stage<T> {
 impl<T> Shared<T> {
     pub(super) fn new() -> Self {
         Self {
-            offers: SpinLock::default(),
+            offers: SpinLock::new(Offers::default()),
             waiting_receivers: WaitQueue::default(),
             waits: Flag::default(),
             starving: AtomicUsize::new(0),
@@ -64,7 +64,10 @@ impl<T> Shared<T> {
     /// Wakes the receiver that has waited longest, for the offer that was just added; says whether
     /// there was one.
     fn notify_receiver(&self) -> bool {
-        self.waits.sync() && self.waiting_receivers.notify_next(&self.waits)
+        let nobody = || {
+            self.waits.disarm();
+        };
+        self.waits.sync() && self.waiting_receivers.notify_one_or(nobody)
     }
 
     /// Ready when a receiver has the message, or with the message when none will take it.
