@@ -32,7 +32,7 @@ const UNSAFE: [&str; 37] = [
     "channel/poll.rs",
     "channel/receiver.rs",
     "channel/rendezvous/shared.rs",
-    "channel/select/case.rs",
+    "channel/select/ends.rs",
     "channel/sender.rs",
     "channel/turn.rs",
     "executor/context.rs",

@@ -77,16 +77,16 @@ pub mod watch;
 mod weak;
 
 pub use self::batch::{Iter, RecvManyFuture, SendManyFuture, TryIter};
-pub use self::error::{RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError};
+pub use self::error::{
+    RecvTimeoutError, SelectTimeoutError, SendError, SendTimeoutError, TryRecvError,
+    TrySelectError, TrySendError,
+};
 pub use self::future::{ClosedFuture, RecvFuture, SendFuture};
 pub use self::in_place::{RecvRef, RecvRefFuture};
 pub use self::kind::{Closed, Closing, Kind, Mpmc, Mpsc, Open, Spmc, Spsc, State, Topology};
 pub use self::permit::{OwnedPermit, Permit, ReserveFuture, ReserveOwnedFuture};
 pub use self::receiver::Receiver;
-pub use self::select::{
-    RecvCase, RecvEnd, Select, SelectTimeoutError, SelectedOperation, SendCase, SendEnd,
-    TrySelectError,
-};
+pub use self::select::{RecvCase, RecvEnd, Select, SelectedOperation, SendCase, SendEnd};
 pub use self::sender::Sender;
 pub use self::weak::{WeakReceiver, WeakSender};
 

@@ -12,20 +12,24 @@
 //!    before it tries anything, so nothing is received that nobody gets.
 
 mod case;
+mod ends;
+mod selected;
 
-use std::error::Error;
+use std::cell::Cell;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::ptr;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use self::case::{Case, Receives, Sends};
-pub use self::case::{RecvEnd, SendEnd};
-use super::SendError;
+use self::case::AnyCase;
+pub(super) use self::case::Operation;
+pub(super) use self::ends::sealed::Sealed;
+pub use self::ends::{RecvEnd, SendEnd};
+pub use self::selected::{RecvCase, SelectedOperation, SendCase};
 use super::core::OnDrop;
+use super::error::{SelectTimeoutError, TrySelectError};
 use crate::util::rng;
 use crate::wait::thread;
 
@@ -80,75 +84,78 @@ use crate::wait::thread;
 /// ```
 #[doc(alias = "Selector")]
 pub struct Select<'a> {
-    /// In no order, each with its index.
-    cases: Vec<(usize, Rc<dyn Case + 'a>)>,
+    /// Each with its index; in the order in which they are tried next.
+    cases: Vec<(usize, Rc<dyn AnyCase + 'a>)>,
     /// How many were ever added.
     added: usize,
     /// The index of the operation that has succeeded and was not completed.
     selected: Option<usize>,
+    /// Whether who was added first comes first.
+    biased: bool,
 }
 
-/// A receive that was added to a [`Select`]; made by [`Select::recv`].
-#[must_use = "without it, what the receive gives cannot be had"]
-pub struct RecvCase<'a, T> {
-    index: usize,
-    case: Rc<dyn Receives<T> + 'a>,
-}
+type Cases<'a> = [(usize, Rc<dyn AnyCase + 'a>)];
 
-/// A send that was added to a [`Select`]; made by [`Select::send`].
-#[must_use = "without it, the send cannot be completed"]
-pub struct SendCase<'a, T> {
-    index: usize,
-    case: Rc<dyn Sends<T> + 'a>,
-}
-
-/// An operation that was selected, to be completed by [`recv`](Self::recv) or
-/// [`send`](Self::send).
-///
-/// Dropped instead, it loses nothing: it stays selected, and the next call of `select` or its
-/// variants gives it again.
-#[must_use = "a selected operation has to be completed, by `recv` or `send`"]
-pub struct SelectedOperation<'s, 'a> {
-    select: &'s mut Select<'a>,
-    index: usize,
-}
-
-/// No operation can be done at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TrySelectError;
-
-/// No operation could be done in time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SelectTimeoutError;
-
-/// How a case is asked: `Case::poll` or `Case::poll_ready`.
-type PollCase<'a> = fn(&(dyn Case + 'a), &mut Context<'_>) -> Poll<()>;
+/// How a case is asked: `AnyCase::poll` or `AnyCase::poll_ready`.
+type PollCase<'a> = fn(&(dyn AnyCase + 'a), &mut Context<'_>) -> Poll<()>;
 
 impl<'a> Select<'a> {
     /// Makes an empty set of operations.
     pub fn new() -> Self {
-        Self { cases: Vec::new(), added: 0, selected: None }
+        Self { cases: Vec::new(), added: 0, selected: None, biased: false }
+    }
+
+    /// Makes an empty set which prefers, if several can be done, what was added first.
+    ///
+    /// An operation that can always be done keeps those that were added after it from ever being.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use annulus::channel::{self, Select};
+    ///
+    /// let (urgent_tx, urgent) = channel::bounded(4);
+    /// let (tx, rest) = channel::bounded(4);
+    /// tx.try_send("later").unwrap();
+    /// urgent_tx.try_send("now").unwrap();
+    ///
+    /// let mut select = Select::new_biased();
+    /// let cases = [select.recv(&urgent), select.recv(&rest)];
+    /// for expected in ["now", "later"] {
+    ///     let selected = select.select();
+    ///     let index = selected.index();
+    ///     assert_eq!(selected.recv(&cases[index]), Some(expected));
+    /// }
+    /// ```
+    pub fn new_biased() -> Self {
+        let mut this = Self::new();
+        this.biased = true;
+        this
     }
 
     /// Adds a receive: from `&Receiver` where there may be many, else from `&mut Receiver`.
+    ///
+    /// [`rendezvous`](super::rendezvous) and [`oneshot`](super::oneshot) receivers can be added,
+    /// too: see [`RecvEnd`].
     pub fn recv<R: RecvEnd<'a>>(&mut self, receiver: R) -> RecvCase<'a, R::Message> {
-        let case = Rc::new(receiver.case());
-        let index = self.add(Rc::clone(&case) as _);
-        RecvCase { index, case }
+        let case = receiver.case(self.added);
+        self.add(Rc::clone(&case.case).any());
+        case
     }
 
     /// Adds a send: to `&Sender` where there may be many, else to `&mut Sender`.
+    ///
+    /// What is selected is the room for a message; the message itself is needed only then. So a send
+    /// to a [`rendezvous`](super::rendezvous), which has no room, cannot be added.
     pub fn send<S: SendEnd<'a>>(&mut self, sender: S) -> SendCase<'a, S::Message> {
-        let case = Rc::new(sender.case());
-        let index = self.add(Rc::clone(&case) as _);
-        SendCase { index, case }
+        let case = sender.case(self.added);
+        self.add(Rc::clone(&case.case).any());
+        case
     }
 
-    fn add(&mut self, case: Rc<dyn Case + 'a>) -> usize {
-        let index = self.added;
+    fn add(&mut self, case: Rc<dyn AnyCase + 'a>) {
+        self.cases.push((self.added, case));
         self.added += 1;
-        self.cases.push((index, case));
-        index
     }
 
     /// Takes an operation out, so that it will not be selected. Indices are not used again.
@@ -164,7 +171,7 @@ impl<'a> Select<'a> {
         let place = place.unwrap_or_else(|| {
             panic!("no operation has index {index}; it was removed before, or is another Select's")
         });
-        let (_, case) = self.cases.swap_remove(place);
+        let (_, case) = self.cases.remove(place);
         if self.selected == Some(index) {
             self.selected = None;
         }
@@ -319,40 +326,42 @@ impl<'a> Select<'a> {
 
     /// `None` is no end of time.
     fn select_until(&mut self, deadline: Option<Instant>) -> Option<usize> {
-        self.shuffle();
-        self.select_by(|wait| thread::block_on_until(wait, deadline))
+        self.select_by(|wait| _ = thread::block_on_until(wait, deadline))
     }
 
     /// `None` is no end of time.
     fn ready_until(&mut self, deadline: Option<Instant>) -> Option<usize> {
-        self.shuffle();
-        self.wait_by(|case, cx| case.poll_ready(cx), |wait| thread::block_on_until(wait, deadline))
+        self.ready_by(|wait| _ = thread::block_on_until(wait, deadline))
     }
 
     /// The index of an operation that is done; `block` is how the thread waits.
     pub(super) fn select_by(
         &mut self,
-        block: impl FnOnce(Pin<&mut dyn Future<Output = usize>>) -> Option<usize>,
+        block: impl FnOnce(Pin<&mut dyn Future<Output = ()>>),
     ) -> Option<usize> {
         if self.selected.is_none() {
-            self.selected = self.wait_by(|case, cx| case.poll(cx), block);
+            self.shuffle();
+            wait_by(&self.cases, &mut self.selected, |case, cx| case.poll(cx), block);
         }
         self.selected
     }
 
-    /// The index of an operation for which `poll` is ready.
-    pub(super) fn wait_by(
+    /// The index of an operation that need not wait; `block` is how the thread waits.
+    pub(super) fn ready_by(
         &mut self,
-        poll: PollCase<'a>,
-        block: impl FnOnce(Pin<&mut dyn Future<Output = usize>>) -> Option<usize>,
+        block: impl FnOnce(Pin<&mut dyn Future<Output = ()>>),
     ) -> Option<usize> {
-        let cases = &self.cases;
-        let _leave = OnDrop(|| leave(cases));
-        block(pin!(poll_fn(|cx| poll_any(cases, cx, poll))))
+        let mut ready = None;
+        self.shuffle();
+        wait_by(&self.cases, &mut ready, |case, cx| case.poll_ready(cx), block);
+        ready
     }
 
     /// Puts the operations in random order, so that each has its turn.
     fn shuffle(&mut self) {
+        if self.biased {
+            return;
+        }
         for last in (1..self.cases.len()).rev() {
             let other = rng::below(u32::try_from(last + 1).unwrap_or(u32::MAX));
             self.cases.swap(last, other as usize);
@@ -360,7 +369,17 @@ impl<'a> Select<'a> {
     }
 }
 
-type Cases<'a> = [(usize, Rc<dyn Case + 'a>)];
+/// Waits until `poll` of some case is ready, and notes its index.
+fn wait_by<'a>(
+    cases: &Cases<'a>,
+    index: &mut Option<usize>,
+    poll: PollCase<'a>,
+    block: impl FnOnce(Pin<&mut dyn Future<Output = ()>>),
+) {
+    // The index is noted first: in leaving, a waker may panic.
+    let _leave = OnDrop(|| leave(cases));
+    block(pin!(poll_fn(|cx| poll_any(cases, cx, poll).map(|done| *index = Some(done)))));
+}
 
 /// Ready with the index of a case for which `poll` is.
 fn poll_any<'a>(cases: &Cases<'a>, cx: &mut Context<'_>, poll: PollCase<'a>) -> Poll<usize> {
@@ -377,10 +396,14 @@ fn poll_any<'a>(cases: &Cases<'a>, cx: &mut Context<'_>, poll: PollCase<'a>) -> 
 
 /// Leaves all queues, also when a waker panics that a wake is handed to.
 fn leave(cases: &Cases<'_>) {
-    if let Some(((_, first), rest)) = cases.split_first() {
-        let _rest = OnDrop(|| leave(rest));
-        first.leave();
-    }
+    let next = Cell::new(0);
+    let go_on = || {
+        while let Some((_, case)) = cases.get(next.replace(next.get() + 1)) {
+            case.leave();
+        }
+    };
+    let _rest = OnDrop(go_on);
+    go_on();
 }
 
 impl Drop for Select<'_> {
@@ -398,105 +421,11 @@ impl Default for Select<'_> {
     }
 }
 
-impl<T> RecvCase<'_, T> {
-    /// The index of the receive in its `Select`.
-    pub fn index(&self) -> usize {
-        self.index
-    }
-}
-
-impl<T> SendCase<'_, T> {
-    /// The index of the send in its `Select`.
-    pub fn index(&self) -> usize {
-        self.index
-    }
-}
-
-impl SelectedOperation<'_, '_> {
-    /// The index of the operation.
-    pub fn index(&self) -> usize {
-        self.index
-    }
-
-    /// The message that was received; `None` if none will ever come.
-    ///
-    /// # Panics
-    ///
-    /// If another operation was selected. That one stays selected.
-    #[track_caller]
-    pub fn recv<T>(self, case: &RecvCase<'_, T>) -> Option<T> {
-        self.check(Rc::as_ptr(&case.case).cast());
-        self.select.selected = None;
-        case.case.complete()
-    }
-
-    /// Sends a message, for which there is room.
-    ///
-    /// # Errors
-    ///
-    /// Gives the message back if the channel was closed when this was selected.
-    ///
-    /// # Panics
-    ///
-    /// If another operation was selected. That one stays selected.
-    #[track_caller]
-    pub fn send<T>(self, case: &SendCase<'_, T>, message: T) -> Result<(), SendError<T>> {
-        self.check(Rc::as_ptr(&case.case).cast());
-        self.select.selected = None;
-        case.case.complete(message)
-    }
-
-    /// Whether this is the operation of the case that lies there.
-    #[track_caller]
-    fn check(&self, case: *const ()) {
-        let is_it = |(index, ours): &(usize, Rc<dyn Case + '_>)| {
-            *index == self.index && ptr::eq(Rc::as_ptr(ours).cast(), case)
-        };
-        assert!(
-            self.select.cases.iter().any(is_it),
-            "this case was not selected; compare its index with that of the operation first"
-        );
-    }
-}
-
-impl fmt::Display for TrySelectError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no operation can be done at once; wait for one with select")
-    }
-}
-
-impl fmt::Display for SelectTimeoutError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no operation could be done in time; allow more time, or try again")
-    }
-}
-
-impl Error for TrySelectError {}
-impl Error for SelectTimeoutError {}
-
 impl fmt::Debug for Select<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Select")
             .field("len", &self.len())
             .field("selected", &self.selected)
             .finish()
-    }
-}
-
-impl<T> fmt::Debug for RecvCase<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RecvCase").field("index", &self.index).finish()
-    }
-}
-
-impl<T> fmt::Debug for SendCase<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SendCase").field("index", &self.index).finish()
-    }
-}
-
-impl fmt::Debug for SelectedOperation<'_, '_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SelectedOperation").field("index", &self.index).finish()
     }
 }

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc as StdArc;
 use std::sync::atomic::AtomicUsize as StdAtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 
 use loom::future::block_on;
 use loom::thread;
@@ -15,7 +15,7 @@ use crate::channel::Select;
 use crate::channel::select::SelectedOperation;
 
 fn select<'s, 'a>(select: &'s mut Select<'a>) -> SelectedOperation<'s, 'a> {
-    select.select_by(|wait| Some(block_on(wait)));
+    select.select_by(|wait| block_on(wait));
     select.try_select().expect("one is selected")
 }
 
@@ -87,16 +87,12 @@ fn select_hands_wakes_on() {
 /// Asks whether something is ready, twice, and gives up.
 fn ask(set: &mut Select<'_>) -> Option<usize> {
     let mut cx = Context::from_waker(Waker::noop());
-    let twice = |mut wait: Pin<&mut dyn Future<Output = usize>>| {
-        (0..2).find_map(|_| match wait.as_mut().poll(&mut cx) {
-            Poll::Ready(index) => Some(index),
-            Poll::Pending => {
-                thread::yield_now();
-                None
-            }
-        })
-    };
-    set.wait_by(|case, cx| case.poll_ready(cx), twice)
+    set.ready_by(|mut wait: Pin<&mut dyn Future<Output = ()>>| {
+        if wait.as_mut().poll(&mut cx).is_pending() {
+            thread::yield_now();
+            _ = wait.as_mut().poll(&mut cx);
+        }
+    })
 }
 
 /// Who only asks takes nothing, and keeps no wake from those who would.

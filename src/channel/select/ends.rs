@@ -1,0 +1,173 @@
+//! What a `Select` is given: the ends of channels, each with its operation.
+
+use std::task::{Context, Poll};
+
+use super::super::core::{Channel, RecvTicket, SendTicket};
+use super::super::permit::try_reserve;
+use super::super::{Kind, Receiver, Sender, Topology, TryRecvError, TrySendError};
+use super::case::{Operation, Sending};
+use super::{RecvCase, SendCase};
+use crate::ring::{Multi, Nothing, Refused};
+use crate::wait::WaitSide;
+
+/// The receiving end of a channel, lent to a [`Select`](super::Select). Sealed.
+///
+/// That is `&Receiver` where there may be many receivers, and `&mut Receiver` anywhere; also
+/// `&rendezvous::Receiver` and `&mut oneshot::Receiver`.
+#[diagnostic::on_unimplemented(
+    message = "a `Select` cannot receive from a `{Self}`",
+    note = "a receiver that is the only one is lent with `&mut`"
+)]
+pub trait RecvEnd<'a>: sealed::Sealed {
+    /// What is received.
+    type Message: 'a;
+    #[doc(hidden)]
+    fn case(self, index: usize) -> RecvCase<'a, Self::Message>;
+}
+
+/// The sending end of a channel, lent to a [`Select`](super::Select). Sealed.
+///
+/// That is `&Sender` where there may be many senders, and `&mut Sender` anywhere.
+#[diagnostic::on_unimplemented(
+    message = "a `Select` cannot send to a `{Self}`",
+    note = "a sender that is the only one is lent with `&mut`; a rendezvous has no room to select"
+)]
+pub trait SendEnd<'a>: sealed::Sealed {
+    /// What is sent.
+    type Message: 'a;
+    #[doc(hidden)]
+    fn case(self, index: usize) -> SendCase<'a, Self::Message>;
+}
+
+pub(in crate::channel) mod sealed {
+    pub trait Sealed {}
+}
+
+/// A receive from a ring.
+struct RecvFrom<'a, T, P: WaitSide, C: WaitSide> {
+    /// For `'a` no other receiver of a Single side is in use: see `RecvEnd`.
+    channel: &'a Channel<T, P, C>,
+}
+
+/// A send to a ring.
+struct SendTo<'a, T, P: WaitSide, C: WaitSide> {
+    /// For `'a` no other sender of a Single side is in use: see `SendEnd`.
+    channel: &'a Channel<T, P, C>,
+}
+
+impl<T, P: WaitSide, C: WaitSide> Operation for RecvFrom<'_, T, P, C> {
+    type Ticket = RecvTicket<C>;
+    type Output = Option<T>;
+
+    fn looks_ready(&self) -> bool {
+        !matches!(self.channel.ring.look_not_empty(), Err(Nothing::Empty(_)))
+    }
+
+    fn try_now(&self) -> Option<Option<T>> {
+        // SAFETY: the side is Multi, or we have its only receiver; here and below.
+        match unsafe { self.channel.try_recv() } {
+            Ok(message) => Some(Some(message)),
+            Err(TryRecvError::Closed) => Some(None),
+            Err(TryRecvError::Empty) => None,
+        }
+    }
+
+    fn poll(&self, ticket: &mut Self::Ticket, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        // SAFETY: as above.
+        unsafe { self.channel.poll_recv(ticket, cx) }
+    }
+
+    fn poll_ready(&self, ticket: &mut Self::Ticket, cx: &mut Context<'_>) -> Poll<()> {
+        // SAFETY: as above.
+        unsafe { self.channel.poll_not_empty(ticket, cx) }
+    }
+
+    fn leave(&self, ticket: &mut Self::Ticket) {
+        // Cancel: nothing was received; a wake goes to the next.
+        // SAFETY: as above.
+        unsafe { self.channel.cancel_recv(ticket) };
+    }
+}
+
+impl<T, P: WaitSide, C: WaitSide> Operation for SendTo<'_, T, P, C> {
+    type Ticket = SendTicket<P>;
+    /// Whether there is room, in a permit that is ours; if not, the channel is closed.
+    type Output = bool;
+
+    fn looks_ready(&self) -> bool {
+        !matches!(self.channel.ring.look_not_full(), Err(Refused::Full(_)))
+    }
+
+    fn try_now(&self) -> Option<bool> {
+        // SAFETY: the side is Multi, or we have its only sender; here and below.
+        match unsafe { try_reserve(self.channel) } {
+            Ok(()) => Some(true),
+            Err(TrySendError::Closed(())) => Some(false),
+            Err(TrySendError::Full(())) => None,
+        }
+    }
+
+    fn poll(&self, ticket: &mut Self::Ticket, cx: &mut Context<'_>) -> Poll<bool> {
+        // SAFETY: as above.
+        unsafe { self.channel.poll_reserve(ticket, 1, cx) }.map(|count| count == 1)
+    }
+
+    fn poll_ready(&self, ticket: &mut Self::Ticket, cx: &mut Context<'_>) -> Poll<()> {
+        // SAFETY: as above.
+        unsafe { self.channel.poll_not_full(ticket, cx) }
+    }
+
+    fn leave(&self, ticket: &mut Self::Ticket) {
+        // Cancel: nothing was reserved; a wake goes to the next.
+        // SAFETY: as above.
+        unsafe { self.channel.cancel_send(ticket) };
+    }
+
+    fn give_up(&self, room: bool) {
+        // Cancel: the room goes back to all.
+        // SAFETY: as above; the permit, if there is one, is spent here.
+        unsafe { self.channel.unreserve(room.into()) };
+    }
+}
+
+impl<T, P: WaitSide, C: WaitSide> Sending<T> for SendTo<'_, T, P, C> {
+    fn fill(&self, message: T) {
+        // SAFETY: as above; the permit is spent here.
+        unsafe { self.channel.send_reserved(message) };
+    }
+}
+
+impl<T, K: Kind> sealed::Sealed for &Receiver<T, K> {}
+impl<T, K: Kind> sealed::Sealed for &mut Receiver<T, K> {}
+impl<T, K: Kind> sealed::Sealed for &Sender<T, K> {}
+impl<T, K: Kind> sealed::Sealed for &mut Sender<T, K> {}
+
+impl<'a, T, P: WaitSide> RecvEnd<'a> for &'a Receiver<T, Topology<P, Multi>> {
+    type Message = T;
+    fn case(self, index: usize) -> RecvCase<'a, T> {
+        RecvCase::new(index, RecvFrom { channel: self.channel() })
+    }
+}
+
+// Of a Single side this is the only receiver, and nobody else has it for `'a`.
+impl<'a, T, K: Kind> RecvEnd<'a> for &'a mut Receiver<T, K> {
+    type Message = T;
+    fn case(self, index: usize) -> RecvCase<'a, T> {
+        RecvCase::new(index, RecvFrom { channel: self.channel() })
+    }
+}
+
+impl<'a, T, C: WaitSide> SendEnd<'a> for &'a Sender<T, Topology<Multi, C>> {
+    type Message = T;
+    fn case(self, index: usize) -> SendCase<'a, T> {
+        SendCase::new(index, SendTo { channel: &self.channel })
+    }
+}
+
+// Of a Single side this is the only sender, and nobody else has it for `'a`.
+impl<'a, T, K: Kind> SendEnd<'a> for &'a mut Sender<T, K> {
+    type Message = T;
+    fn case(self, index: usize) -> SendCase<'a, T> {
+        SendCase::new(index, SendTo { channel: &self.channel })
+    }
+}
