@@ -1,12 +1,13 @@
 //! Selecting from several channels on plain threads.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use annulus::channel::{self, Select, SelectTimeoutError, TrySelectError};
+use annulus::channel::{self, Select, SelectTimeoutError, TrySelectError, oneshot, rendezvous};
 use support::{Counted, Polled, panic_text, rounds};
 
 #[macro_use]
@@ -358,6 +359,180 @@ fn nothing_to_select_from() {
     assert_eq!(format!("{select:?}"), "Select { len: 0, selected: None }");
     assert!(TrySelectError.to_string().contains("wait for one with select"));
     assert!(SelectTimeoutError.to_string().contains("allow more time"));
+}
+
+#[test]
+fn meetings_and_single_values() {
+    let (offer, meets) = rendezvous::channel();
+    let (answer, mut answers) = oneshot::channel();
+    let (gone, mut never) = oneshot::channel::<u8>();
+    let mut select = Select::new();
+    let meet = select.recv(&meets);
+    let once = select.recv(&mut answers);
+    assert_eq!(
+        (select.try_ready(), select.try_select().err()),
+        (Err(TrySelectError), Some(TrySelectError))
+    );
+    assert!(select.ready_timeout(Duration::ZERO).is_err());
+    assert!(select.select_timeout(Duration::ZERO).is_err());
+
+    let mut send = Polled::waiting(offer.send("hello"));
+    assert_eq!((select.ready(), select.try_ready()), (0, Ok(0)));
+    assert!(send.poll().is_pending());
+    assert_eq!((select.select().recv(&meet), send.ready()), (Some("hello"), Ok(())));
+    drop(send);
+
+    answer.send(7).unwrap();
+    for _ in 0..2 {
+        assert_eq!((select.ready(), select.try_ready()), (1, Ok(1)));
+    }
+    assert_eq!(select.try_select().unwrap().recv(&once), Some(7));
+    // There is no second value, and the sender is gone.
+    assert_eq!((select.ready(), select.select().recv(&once)), (1, None));
+    select.remove(once.index());
+
+    let none = select.recv(&mut never);
+    drop(gone);
+    assert_eq!((select.try_ready(), select.try_select().unwrap().recv(&none)), (Ok(2), None));
+    select.remove(none.index());
+    drop(offer);
+    assert_eq!((select.try_ready(), select.try_select().unwrap().recv(&meet)), (Ok(0), None));
+}
+
+/// As `after_a_call_nobody_waits`.
+#[test]
+fn meetings_and_single_values_are_left() {
+    let (offer, meets) = rendezvous::channel();
+    let (answer, mut answers) = oneshot::channel();
+    for ready in [false, true] {
+        let mut select = Select::new();
+        let _cases = (select.recv(&meets), select.recv(&mut answers));
+        if ready {
+            assert!(select.ready_timeout(Duration::from_micros(1)).is_err());
+        } else {
+            assert!(select.select_timeout(Duration::from_micros(1)).is_err());
+        }
+        assert_eq!(offer.try_send(1).unwrap_err().into_inner(), 1);
+        let mut recv = Polled::waiting(meets.recv());
+        offer.try_send(2).unwrap();
+        assert_eq!((recv.wakes(), recv.ready()), (1, Some(2)));
+    }
+    let mut answers = Polled::waiting(answers);
+    answer.send(3).unwrap();
+    assert_eq!((answers.wakes(), answers.ready()), (1, Ok(3)));
+}
+
+/// Threads that send wake one that selects, until all have ended.
+#[test]
+fn meetings_and_single_values_wake() {
+    for round in 0..rounds(400) {
+        let (offer, meets) = rendezvous::channel();
+        let (answer, mut answers) = oneshot::channel();
+        thread::scope(|s| {
+            s.spawn(move || (0..4).for_each(|n| offer.send_blocking(n).unwrap()));
+            s.spawn(move || {
+                if round % 2 == 0 {
+                    answer.send(round).unwrap()
+                }
+            });
+            let mut select = Select::new();
+            let (meet, once) = (select.recv(&meets), select.recv(&mut answers));
+            let (mut met, mut answered) = (0, None);
+            while !select.is_empty() {
+                let selected = select.select();
+                let end = selected.index();
+                let more = if end == meet.index() {
+                    selected
+                        .recv(&meet)
+                        .map(|n| assert_eq!(n, met))
+                        .inspect(|()| met += 1)
+                        .is_some()
+                } else {
+                    answered = selected.recv(&once);
+                    false
+                };
+                if !more {
+                    select.remove(end);
+                }
+            }
+            assert_eq!((met, answered), (4, (round % 2 == 0).then_some(round)));
+        });
+    }
+}
+
+#[test]
+fn who_is_biased_prefers_the_first() {
+    let channels: Vec<_> = (0..4).map(|_| channel::mpmc(1)).collect();
+    let mut select = Select::new_biased();
+    let cases: Vec<_> = channels.iter().map(|(_, rx)| select.recv(rx)).collect();
+    for (n, (tx, _)) in channels.iter().enumerate() {
+        tx.try_send(n).unwrap();
+    }
+    for first in 0..4 {
+        for _ in 0..20 {
+            assert_eq!((select.ready(), select.try_ready()), (first, Ok(first)));
+            assert_eq!(select.select().recv(&cases[first]), Some(first));
+            channels[first].0.try_send(first).unwrap();
+            assert_eq!(select.try_select().unwrap().recv(&cases[first]), Some(first));
+            channels[first].0.try_send(first).unwrap();
+        }
+        // The order of the others stays.
+        select.remove(first);
+    }
+}
+
+/// The room that a forgotten set has got is lost, and the channel still ends.
+#[test]
+fn a_set_that_is_forgotten() {
+    let (tx, rx) = channel::mpmc::<u8>(1);
+    let mut select = Select::new();
+    let _send = select.send(&tx);
+    drop(select.select());
+    std::mem::forget((select, _send));
+    assert!(tx.try_send(1).unwrap_err().is_full());
+    drop(tx);
+    assert_eq!(rx.recv_blocking(), None);
+}
+
+/// Tasks at the other ends: some send to the thread, and others receive from it.
+#[test]
+fn tasks_on_the_other_side() {
+    each!(make => {
+        let count = rounds(2_000);
+        let ((mut from, mut inbox), (mut outbox, mut to)) = (make(2), make(1));
+        let sender = annulus::spawn(async move {
+            for n in 0..count {
+                from.send(n).await.unwrap();
+            }
+        });
+        let receiver = annulus::spawn(async move {
+            let mut expected = 0;
+            while let Some(n) = to.recv().await {
+                assert_eq!(n, expected);
+                expected += 1;
+            }
+            expected
+        });
+        let (mut held, mut open) = (VecDeque::new(), true);
+        // A set for each message, as what is in it changes.
+        while open || !held.is_empty() {
+            let mut select = Select::new();
+            let recv = open.then(|| select.recv(&mut inbox));
+            let send = (!held.is_empty()).then(|| select.send(&mut outbox));
+            let selected = select.select();
+            match (&recv, &send) {
+                (Some(recv), _) if recv.index() == selected.index() => match selected.recv(recv) {
+                    Some(n) => held.push_back(n),
+                    None => open = false,
+                },
+                (_, Some(send)) => selected.send(send, held.pop_front().unwrap()).unwrap(),
+                _ => unreachable!(),
+            }
+        }
+        drop(outbox);
+        annulus::block_on(sender).unwrap();
+        assert_eq!(annulus::block_on(receiver).unwrap(), count);
+    });
 }
 
 /// One thread at both ends of a channel, in one set.

@@ -429,3 +429,6 @@ impl fmt::Debug for Select<'_> {
             .finish()
     }
 }
+
+#[cfg(all(test, not(annulus_loom)))]
+mod tests;
