@@ -1,7 +1,7 @@
 //! A thread that selects, in every interleaving: it sleeps through nothing, and takes no wake along
 //! that belongs to another.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc as StdArc;
 use std::sync::atomic::AtomicUsize as StdAtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
@@ -11,8 +11,8 @@ use loom::future::block_on;
 use loom::thread;
 
 use super::{Future, Mpmc, Mpsc, Spsc, channel};
-use crate::channel::Select;
 use crate::channel::select::SelectedOperation;
+use crate::channel::{Select, oneshot, rendezvous};
 
 fn select<'s, 'a>(select: &'s mut Select<'a>) -> SelectedOperation<'s, 'a> {
     select.select_by(|wait| block_on(wait));
@@ -28,7 +28,7 @@ fn select_receives_from_both() {
             thread::spawn(move || left.try_send(1).map(|()| std::mem::forget(left)).unwrap()),
             thread::spawn(move || right.try_send(2).map(|()| std::mem::forget(right)).unwrap()),
         ];
-        let mut set = Select::new();
+        let mut set = Select::new_biased();
         let cases = [set.recv(&mut left_rx), set.recv(&mut right_rx)];
         let mut sum = 0;
         for _ in 0..2 {
@@ -48,7 +48,7 @@ fn select_sends_when_there_is_room() {
         tx.try_send(1).unwrap();
         let (_never, mut never_rx) = channel::<Spsc>(1);
         let receiver = thread::spawn(move || (rx.try_recv(), rx));
-        let mut set = Select::new();
+        let mut set = Select::new_biased();
         let (send, _recv) = (set.send(&tx), set.recv(&mut never_rx));
         select(&mut set).send(&send, 2).unwrap();
         let (first, mut rx) = receiver.join().unwrap();
@@ -70,7 +70,7 @@ fn select_hands_wakes_on() {
             // Kept open, so that no closing wakes anybody.
             (left, right)
         });
-        let mut set = Select::new();
+        let mut set = Select::new_biased();
         let cases = [set.recv(&left_rx), set.recv(&right_rx)];
         let selected = select(&mut set);
         let from_left = selected.index() == 0;
@@ -84,43 +84,37 @@ fn select_hands_wakes_on() {
     });
 }
 
-/// Asks whether something is ready, twice, and gives up.
-fn ask(set: &mut Select<'_>) -> Option<usize> {
+/// Asks whether something is ready, has it made so, and asks again; then gives up.
+fn ask(set: &mut Select<'_>, make_ready: impl FnOnce()) -> Option<usize> {
     let mut cx = Context::from_waker(Waker::noop());
     set.ready_by(|mut wait: Pin<&mut dyn Future<Output = ()>>| {
-        if wait.as_mut().poll(&mut cx).is_pending() {
-            thread::yield_now();
-            _ = wait.as_mut().poll(&mut cx);
-        }
+        assert!(wait.as_mut().poll(&mut cx).is_pending());
+        make_ready();
+        _ = wait.as_mut().poll(&mut cx);
     })
 }
 
 /// Who only asks takes nothing, and keeps no wake from those who would.
 #[test]
-fn ready_hands_wakes_on() {
+fn select_asks_and_hands_wakes_on() {
     let seen = StdArc::new([const { StdAtomicUsize::new(0) }; 2]);
     let counts = StdArc::clone(&seen);
     loom::model(move || {
         let (tx, rx) = channel::<Mpmc>(1);
         let theirs = rx.clone();
         let other = thread::spawn(move || block_on(theirs.recv()));
-        let sender = thread::spawn(move || {
-            tx.try_send(1).unwrap();
-            tx
-        });
-        let mut set = Select::new();
+        let mut set = Select::new_biased();
         let _recv = set.recv(&rx);
-        let ready = ask(&mut set);
+        let ready = ask(&mut set, || tx.try_send(1).unwrap());
         counts[usize::from(ready.is_some())].fetch_add(1, SeqCst);
         assert_eq!(other.join().unwrap(), Some(1));
-        drop(sender.join().unwrap());
     });
     assert!(seen.iter().all(|count| count.load(SeqCst) > 0), "both answers come: {seen:?}");
 }
 
 /// The same for room.
 #[test]
-fn ready_to_send_hands_wakes_on() {
+fn select_asks_for_room_and_hands_wakes_on() {
     let seen = StdArc::new([const { StdAtomicUsize::new(0) }; 2]);
     let counts = StdArc::clone(&seen);
     loom::model(move || {
@@ -128,18 +122,64 @@ fn ready_to_send_hands_wakes_on() {
         tx.try_send(1).unwrap();
         let theirs = tx.clone();
         let other = thread::spawn(move || block_on(theirs.send(2)).unwrap());
-        let receiver = thread::spawn(move || {
-            assert_eq!(rx.try_recv(), Ok(1));
-            rx
-        });
-        let mut set = Select::new();
+        let mut set = Select::new_biased();
         let _send = set.send(&tx);
-        let ready = ask(&mut set);
+        let ready = ask(&mut set, || assert_eq!(rx.try_recv(), Ok(1)));
         counts[usize::from(ready.is_some())].fetch_add(1, SeqCst);
         other.join().unwrap();
-        drop(receiver.join().unwrap());
     });
     assert!(seen.iter().all(|count| count.load(SeqCst) > 0), "both answers come: {seen:?}");
+}
+
+/// The same for a meeting.
+#[test]
+fn select_asks_for_a_meeting_and_hands_wakes_on() {
+    let seen = StdArc::new([const { StdAtomicUsize::new(0) }; 2]);
+    let counts = StdArc::clone(&seen);
+    loom::model(move || {
+        let (tx, rx) = rendezvous::channel();
+        let theirs = rx.clone();
+        let other = thread::spawn(move || block_on(theirs.recv()));
+        let mut set = Select::new_biased();
+        let _recv = set.recv(&rx);
+        let mut send = tx.send(1);
+        let ready = ask(&mut set, || {
+            assert!(pin!(&mut send).poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        });
+        counts[usize::from(ready.is_some())].fetch_add(1, SeqCst);
+        assert_eq!(other.join().unwrap(), Some(1));
+    });
+    assert!(seen.iter().all(|count| count.load(SeqCst) > 0), "both answers come: {seen:?}");
+}
+
+#[test]
+fn select_meets_or_gets_the_value() {
+    for meets_first in [true, false] {
+        loom::model(move || {
+            let (offer, meets) = rendezvous::channel();
+            let (answer, mut answers) = oneshot::channel();
+            let sender = thread::spawn(move || {
+                let mut send = offer.send(1);
+                let cx = &mut Context::from_waker(Waker::noop());
+                assert!(pin!(&mut send).poll(cx).is_pending());
+                send.cancel()
+            });
+            let answerer = thread::spawn(move || answer.send(2).unwrap());
+            let mut set = Select::new_biased();
+            // The one that is preferred is added first.
+            let meet = meets_first.then(|| set.recv(&meets));
+            let once = set.recv(&mut answers);
+            let meet = meet.unwrap_or_else(|| set.recv(&meets));
+            let selected = select(&mut set);
+            let met = match selected.index() == once.index() {
+                true => selected.recv(&once).map(|n| assert_eq!(n, 2)).is_none(),
+                false => selected.recv(&meet).is_some(),
+            };
+            let back = sender.join().unwrap();
+            answerer.join().unwrap();
+            assert_eq!(back.is_none(), met, "a message is here or there");
+        });
+    }
 }
 
 #[test]
@@ -155,7 +195,7 @@ fn select_against_close() {
                 drop(left);
             })
         };
-        let mut set = Select::new();
+        let mut set = Select::new_biased();
         let (recv, send) = (set.recv(&mut left_rx), set.send(&right));
         let selected = select(&mut set);
         match selected.index() {
