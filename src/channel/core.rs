@@ -296,6 +296,24 @@ impl<T, P: WaitSide, C: WaitSide> Channel<T, P, C> {
         unsafe { self.ring.promise(want) }
     }
 
+    /// Whether a permit was got, or the channel is closed. `None` if neither, or if others should go
+    /// first.
+    ///
+    /// # Safety
+    ///
+    /// The contract above, for the senders' side.
+    pub(super) unsafe fn reserve_at_once(&self) -> Option<bool> {
+        if P::SHARED && self.ring.producers_starving().load(Relaxed) != 0 {
+            return None;
+        }
+        // SAFETY: our own contract.
+        match unsafe { self.try_reserve(1) } {
+            Ok(_) => Some(true),
+            Err(Refused::Closed) => Some(false),
+            Err(Refused::Full(_)) => None,
+        }
+    }
+
     /// Ready with permits, at least one and at most `want`, or with 0 if the channel is closed.
     ///
     /// # Safety

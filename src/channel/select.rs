@@ -221,8 +221,7 @@ impl<'a> Select<'a> {
     pub fn try_select(&mut self) -> Result<SelectedOperation<'_, 'a>, TrySelectError> {
         if self.selected.is_none() {
             self.shuffle();
-            let done = self.cases.iter().find(|(_, case)| case.try_now());
-            self.selected = done.map(|&(index, _)| index);
+            self.selected = self.find(|case| case.try_now());
         }
         let index = self.selected.ok_or(TrySelectError)?;
         Ok(SelectedOperation { select: self, index })
@@ -294,8 +293,7 @@ impl<'a> Select<'a> {
     /// If none can.
     pub fn try_ready(&mut self) -> Result<usize, TrySelectError> {
         self.shuffle();
-        let ready = self.cases.iter().find(|(_, case)| case.looks_ready());
-        ready.map(|&(index, _)| index).ok_or(TrySelectError)
+        self.find(|case| case.looks_ready()).ok_or(TrySelectError)
     }
 
     /// As [`ready`](Self::ready), for so long at most.
@@ -326,12 +324,27 @@ impl<'a> Select<'a> {
 
     /// `None` is no end of time.
     fn select_until(&mut self, deadline: Option<Instant>) -> Option<usize> {
+        if self.selected.is_none() {
+            self.shuffle();
+            // As in `blocking.rs`: it tries, looks on for a while, and only then sleeps.
+            let look = || self.find(|case| case.looks_ready() && case.at_once());
+            let done = self.find(|case| case.at_once()).or_else(|| thread::look_on(1, look));
+            self.selected = done;
+        }
         self.select_by(|wait| _ = thread::block_on_until(wait, deadline))
     }
 
     /// `None` is no end of time.
     fn ready_until(&mut self, deadline: Option<Instant>) -> Option<usize> {
-        self.ready_by(|wait| _ = thread::block_on_until(wait, deadline))
+        self.shuffle();
+        let look = || self.find(|case| case.looks_ready());
+        let ready = look().or_else(|| thread::look_on(1, look));
+        ready.or_else(|| self.ready_by(|wait| _ = thread::block_on_until(wait, deadline)))
+    }
+
+    /// The index of the first for which that is so.
+    fn find(&self, is_so: impl Fn(&dyn AnyCase) -> bool) -> Option<usize> {
+        self.cases.iter().find(|(_, case)| is_so(&**case)).map(|&(index, _)| index)
     }
 
     /// The index of an operation that is done; `block` is how the thread waits.
@@ -340,7 +353,6 @@ impl<'a> Select<'a> {
         block: impl FnOnce(Pin<&mut dyn Future<Output = ()>>),
     ) -> Option<usize> {
         if self.selected.is_none() {
-            self.shuffle();
             wait_by(&self.cases, &mut self.selected, |case, cx| case.poll(cx), block);
         }
         self.selected
@@ -348,11 +360,10 @@ impl<'a> Select<'a> {
 
     /// The index of an operation that need not wait; `block` is how the thread waits.
     pub(super) fn ready_by(
-        &mut self,
+        &self,
         block: impl FnOnce(Pin<&mut dyn Future<Output = ()>>),
     ) -> Option<usize> {
         let mut ready = None;
-        self.shuffle();
         wait_by(&self.cases, &mut ready, |case, cx| case.poll_ready(cx), block);
         ready
     }
@@ -383,15 +394,11 @@ fn wait_by<'a>(
 
 /// Ready with the index of a case for which `poll` is.
 fn poll_any<'a>(cases: &Cases<'a>, cx: &mut Context<'_>, poll: PollCase<'a>) -> Poll<usize> {
-    // One that looks ready comes first: if it is, no queue is entered.
-    let first = cases.iter().position(|(_, case)| case.looks_ready());
-    let others = (0..cases.len()).filter(|&place| Some(place) != first);
-    for (index, case) in first.into_iter().chain(others).map(|place| &cases[place]) {
-        if poll(&**case, cx).is_ready() {
-            return Poll::Ready(*index);
-        }
-    }
-    Poll::Pending
+    let mut is_ready = |case: &(dyn AnyCase + 'a)| poll(case, cx).is_ready();
+    // First those that look ready: then mostly there is no other queue to enter.
+    let ready = cases.iter().find(|(_, case)| case.looks_ready() && is_ready(&**case));
+    let ready = ready.or_else(|| cases.iter().find(|(_, case)| is_ready(&**case)));
+    ready.map_or(Poll::Pending, |&(index, _)| Poll::Ready(index))
 }
 
 /// Leaves all queues, also when a waker panics that a wake is handed to.

@@ -10,7 +10,7 @@ use std::task::{Context, Waker};
 use loom::future::block_on;
 use loom::thread;
 
-use super::{Future, Mpmc, Mpsc, Spsc, channel};
+use super::{Count, Future, Mpmc, Mpsc, Spsc, channel};
 use crate::channel::select::SelectedOperation;
 use crate::channel::{Select, oneshot, rendezvous};
 
@@ -24,10 +24,9 @@ fn select_receives_from_both() {
     loom::model(|| {
         let (mut left, mut left_rx) = channel::<Spsc>(1);
         let (right, mut right_rx) = channel::<Mpsc>(1);
-        let senders = [
-            thread::spawn(move || left.try_send(1).map(|()| std::mem::forget(left)).unwrap()),
-            thread::spawn(move || right.try_send(2).map(|()| std::mem::forget(right)).unwrap()),
-        ];
+        // They come back with their senders, so that no closing wakes anybody.
+        let first = thread::spawn(move || left.try_send(1).map(|()| left));
+        let second = thread::spawn(move || right.try_send(2).map(|()| right));
         let mut set = Select::new_biased();
         let cases = [set.recv(&mut left_rx), set.recv(&mut right_rx)];
         let mut sum = 0;
@@ -37,7 +36,8 @@ fn select_receives_from_both() {
             sum += selected.recv(&cases[index]).unwrap();
         }
         assert_eq!(sum, 3);
-        senders.into_iter().for_each(|sender| sender.join().unwrap());
+        let _left = first.join().unwrap().unwrap();
+        let _right = second.join().unwrap().unwrap();
     });
 }
 
@@ -64,23 +64,51 @@ fn select_hands_wakes_on() {
         let (right, right_rx) = channel::<Mpmc>(1);
         let theirs = left_rx.clone();
         let other = thread::spawn(move || block_on(theirs.recv()));
-        let sender = thread::spawn(move || {
-            right.try_send(2).unwrap();
+        let mut set = Select::new_biased();
+        let cases = [set.recv(&right_rx), set.recv(&left_rx)];
+        let index = set.select_by(|mut wait| {
+            assert!(wait.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
             left.try_send(1).unwrap();
-            // Kept open, so that no closing wakes anybody.
+            right.try_send(2).unwrap();
+            block_on(wait);
+        });
+        assert_eq!(index, Some(0));
+        assert_eq!(set.try_select().unwrap().recv(&cases[0]), Some(2));
+        assert_eq!(other.join().unwrap(), Some(1));
+    });
+}
+
+/// The wake for the one comes while the set leaves its queue with a message from the other.
+#[test]
+fn select_leaves_against_a_send() {
+    loom::model(|| {
+        let (left, left_rx) = channel::<Mpmc>(1);
+        let (right, mut right_rx) = channel::<Mpsc>(1);
+        let (theirs, count) = (left_rx.clone(), StdArc::<Count>::default());
+        let waker = Waker::from(StdArc::clone(&count));
+        let mut recv = pin!(theirs.recv());
+        let sender = thread::spawn(move || {
+            left.try_send(1).unwrap();
+            right.try_send(2).unwrap();
             (left, right)
         });
         let mut set = Select::new_biased();
-        let cases = [set.recv(&left_rx), set.recv(&right_rx)];
-        let selected = select(&mut set);
-        let from_left = selected.index() == 0;
+        let cases = [set.recv(&mut right_rx), set.recv(&left_rx)];
+        let mut pending = true;
+        set.select_by(|mut wait| {
+            if wait.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+                pending = recv.as_mut().poll(&mut Context::from_waker(&waker)).is_pending();
+                block_on(wait);
+            } else {
+                pending = false;
+            }
+        });
+        let selected = set.try_select().unwrap();
         let index = selected.index();
-        assert_eq!(selected.recv(&cases[index]), Some(if from_left { 1 } else { 2 }));
-        let (left, _right) = sender.join().unwrap();
-        if from_left {
-            left.try_send(3).unwrap();
-        }
-        assert_eq!(other.join().unwrap(), Some(if from_left { 3 } else { 1 }));
+        let from_right = selected.recv(&cases[index]) == Some(2);
+        let _senders = sender.join().unwrap();
+        // The message is there, and it is not the set that waits for it.
+        assert!(!from_right || !pending || count.0.load(SeqCst) == 1);
     });
 }
 

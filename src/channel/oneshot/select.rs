@@ -18,6 +18,10 @@ impl<T> Operation for RecvFrom<'_, T> {
         self.0.borrow().is_ready()
     }
 
+    fn at_once(&self) -> Option<Option<T>> {
+        self.try_now()
+    }
+
     fn try_now(&self) -> Option<Option<T>> {
         self.0.borrow_mut().take().map(Result::ok)
     }

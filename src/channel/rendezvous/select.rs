@@ -20,6 +20,10 @@ impl<T> Operation for RecvFrom<'_, T> {
         self.0.looks_ready()
     }
 
+    fn at_once(&self) -> Option<Option<T>> {
+        self.0.recv_at_once()
+    }
+
     fn try_now(&self) -> Option<Option<T>> {
         match self.0.try_recv() {
             Ok(message) => Some(Some(message)),

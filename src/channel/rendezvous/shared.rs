@@ -21,7 +21,7 @@ use super::super::error::{SendError, TryRecvError, TrySendError};
 use super::super::turn::{Turn, Waiting};
 use super::offers::{Fate, Key, Offered, Offers, Owner};
 use crate::primitive::atomic::AtomicUsize;
-use crate::primitive::atomic::Ordering::AcqRel;
+use crate::primitive::atomic::Ordering::{AcqRel, Relaxed};
 use crate::util::{SpinLock, WakeBatch, budget};
 use crate::wait::{Bit, Flag, WaitQueue, Waiters};
 
@@ -165,6 +165,14 @@ impl<T> Shared<T> {
             Ok(Some(message)) => Ok(message),
             Ok(None) => Err(TryRecvError::Closed),
             Err(()) => Err(TryRecvError::Empty),
+        }
+    }
+
+    /// What a receive gives if it need not wait. `None` also if others should go first.
+    pub(super) fn recv_at_once(&self) -> Option<Option<T>> {
+        match self.starving.load(Relaxed) {
+            0 => self.take().ok(),
+            _ => None,
         }
     }
 

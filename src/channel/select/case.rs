@@ -27,8 +27,12 @@ pub(in crate::channel) trait Operation {
     /// What it gives.
     type Output;
 
-    /// Whether it might succeed at once: a look, for less than a try.
+    /// Whether it need not wait: a look, which disturbs nobody.
     fn looks_ready(&self) -> bool;
+
+    /// Does it if it need not wait. What another thread has just changed may be missed, and who starves
+    /// goes first.
+    fn at_once(&self) -> Option<Self::Output>;
 
     /// Does it if it need not wait.
     fn try_now(&self) -> Option<Self::Output>;
@@ -68,10 +72,10 @@ pub(in crate::channel) trait AnyCase {
     /// As the operation's.
     fn looks_ready(&self) -> bool;
 
-    /// Whether it has succeeded at once, and its output is kept.
+    /// Whether it has succeeded, and its output is kept; here and below.
+    fn at_once(&self) -> bool;
     fn try_now(&self) -> bool;
 
-    /// Ready when it has succeeded, and its output is kept.
     fn poll(&self, cx: &mut Context<'_>) -> Poll<()>;
 
     /// Ready when it need not wait; nothing is done.
@@ -106,6 +110,12 @@ impl<O: Operation> Case<O> {
         Self { operation, ticket: RefCell::default(), kept: Cell::new(None) }
     }
 
+    fn keep(&self, output: Option<O::Output>) -> bool {
+        let done = output.is_some();
+        self.kept.set(output);
+        done
+    }
+
     fn take(&self) -> O::Output {
         self.kept.take().expect("only what was selected is completed")
     }
@@ -116,11 +126,12 @@ impl<O: Operation> AnyCase for Case<O> {
         self.operation.looks_ready()
     }
 
+    fn at_once(&self) -> bool {
+        self.keep(self.operation.at_once())
+    }
+
     fn try_now(&self) -> bool {
-        let output = self.operation.try_now();
-        let done = output.is_some();
-        self.kept.set(output);
-        done
+        self.keep(self.operation.try_now())
     }
 
     fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {

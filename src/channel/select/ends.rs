@@ -63,8 +63,18 @@ impl<T, P: WaitSide, C: WaitSide> Operation for RecvFrom<'_, T, P, C> {
         !matches!(self.channel.ring.look_not_empty(), Err(Nothing::Empty(_)))
     }
 
-    fn try_now(&self) -> Option<Option<T>> {
+    fn at_once(&self) -> Option<Option<T>> {
+        // A try takes a Multi side from others. On a Single side it takes nothing, and a look less:
+        // it reads no line of the senders' while our copy of their index says enough.
+        if C::SHARED && !self.looks_ready() {
+            return None;
+        }
         // SAFETY: the side is Multi, or we have its only receiver; here and below.
+        unsafe { self.channel.recv_at_once() }
+    }
+
+    fn try_now(&self) -> Option<Option<T>> {
+        // SAFETY: as above.
         match unsafe { self.channel.try_recv() } {
             Ok(message) => Some(Some(message)),
             Err(TryRecvError::Closed) => Some(None),
@@ -98,8 +108,16 @@ impl<T, P: WaitSide, C: WaitSide> Operation for SendTo<'_, T, P, C> {
         !matches!(self.channel.ring.look_not_full(), Err(Refused::Full(_)))
     }
 
-    fn try_now(&self) -> Option<bool> {
+    fn at_once(&self) -> Option<bool> {
+        if !self.looks_ready() {
+            return None;
+        }
         // SAFETY: the side is Multi, or we have its only sender; here and below.
+        unsafe { self.channel.reserve_at_once() }
+    }
+
+    fn try_now(&self) -> Option<bool> {
+        // SAFETY: as above.
         match unsafe { try_reserve(self.channel) } {
             Ok(()) => Some(true),
             Err(TrySendError::Closed(())) => Some(false),
