@@ -220,7 +220,6 @@ impl<'a> Select<'a> {
     /// ```
     pub fn try_select(&mut self) -> Result<SelectedOperation<'_, 'a>, TrySelectError> {
         if self.selected.is_none() {
-            self.shuffle();
             self.selected = self.find(|case| case.try_now());
         }
         let index = self.selected.ok_or(TrySelectError)?;
@@ -292,7 +291,6 @@ impl<'a> Select<'a> {
     ///
     /// If none can.
     pub fn try_ready(&mut self) -> Result<usize, TrySelectError> {
-        self.shuffle();
         self.find(|case| case.looks_ready()).ok_or(TrySelectError)
     }
 
@@ -325,26 +323,34 @@ impl<'a> Select<'a> {
     /// `None` is no end of time.
     fn select_until(&mut self, deadline: Option<Instant>) -> Option<usize> {
         if self.selected.is_none() {
-            self.shuffle();
             // As in `blocking.rs`: it tries, looks on for a while, and only then sleeps.
-            let look = || self.find(|case| case.looks_ready() && case.at_once());
-            let done = self.find(|case| case.at_once()).or_else(|| thread::look_on(1, look));
-            self.selected = done;
+            self.selected = self.find(|case| case.at_once()).or_else(|| {
+                thread::look_on(1, || self.find(|case| case.looks_ready() && case.at_once()))
+            });
         }
         self.select_by(|wait| _ = thread::block_on_until(wait, deadline))
     }
 
     /// `None` is no end of time.
     fn ready_until(&mut self, deadline: Option<Instant>) -> Option<usize> {
-        self.shuffle();
-        let look = || self.find(|case| case.looks_ready());
+        let mut look = || self.find(|case| case.looks_ready());
         let ready = look().or_else(|| thread::look_on(1, look));
         ready.or_else(|| self.ready_by(|wait| _ = thread::block_on_until(wait, deadline)))
     }
 
-    /// The index of the first for which that is so.
-    fn find(&self, is_so: impl Fn(&dyn AnyCase) -> bool) -> Option<usize> {
-        self.cases.iter().find(|(_, case)| is_so(&**case)).map(|&(index, _)| index)
+    /// The index of one for which that is so, in random order, so that each has its turn.
+    fn find(&mut self, is_so: impl Fn(&dyn AnyCase) -> bool) -> Option<usize> {
+        for place in 0..self.cases.len() {
+            if !self.biased {
+                let left = u32::try_from(self.cases.len() - place).unwrap_or(u32::MAX);
+                self.cases.swap(place, place + rng::below(left) as usize);
+            }
+            let (index, case) = &self.cases[place];
+            if is_so(&**case) {
+                return Some(*index);
+            }
+        }
+        None
     }
 
     /// The index of an operation that is done; `block` is how the thread waits.
@@ -366,17 +372,6 @@ impl<'a> Select<'a> {
         let mut ready = None;
         wait_by(&self.cases, &mut ready, |case, cx| case.poll_ready(cx), block);
         ready
-    }
-
-    /// Puts the operations in random order, so that each has its turn.
-    fn shuffle(&mut self) {
-        if self.biased {
-            return;
-        }
-        for last in (1..self.cases.len()).rev() {
-            let other = rng::below(u32::try_from(last + 1).unwrap_or(u32::MAX));
-            self.cases.swap(last, other as usize);
-        }
     }
 }
 
