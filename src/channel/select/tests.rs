@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::task::{Context, Poll, Wake, Waker};
 
 use super::Select;
-use crate::channel::{bounded, rendezvous};
+use crate::channel::{bounded, oneshot, rendezvous};
 
 /// Counts its wakes; the first may panic.
 #[derive(Default)]
@@ -69,6 +69,48 @@ fn unused_wakes_go_to_the_next() {
     assert_eq!(theirs[1].poll(send), Poll::Ready(Ok(())));
     assert_eq!(theirs[2].poll(meet), Poll::Ready(Some(3)));
     assert_eq!(select.try_select().unwrap().recv(&case), Some(1));
+}
+
+/// A oneshot has nobody else to wake, and does not wake who has left.
+#[test]
+fn a_value_wakes_nobody_who_has_left() {
+    let ((tx, rx), (answer, mut answers)) = (bounded(1), oneshot::channel());
+    let ours = Count::new(false);
+    let mut select = Select::new();
+    let (_case, once) = (select.recv(&rx), select.recv(&mut answers));
+    let index = select.select_by(|mut wait| {
+        assert!(ours.poll(wait.as_mut()).is_pending());
+        tx.try_send(1).unwrap();
+        assert!(ours.poll(wait).is_ready());
+    });
+    assert_eq!((index, ours.wakes()), (Some(0), 1));
+    answer.send(2).unwrap();
+    assert_eq!(ours.wakes(), 1);
+    select.remove(0);
+    assert_eq!(select.try_select().unwrap().recv(&once), Some(2));
+}
+
+/// While a sender starves, a set does not send at once, though it could; the same for receivers.
+#[test]
+fn who_starves_goes_first() {
+    let (tx, rx) = bounded(2);
+    let ring = &rx.channel().ring;
+    for (starving, not_this) in [(ring.producers_starving(), 0), (ring.consumers_starving(), 1)] {
+        starving.fetch_add(1, SeqCst);
+        for _ in 0..20 {
+            tx.try_send(0).unwrap();
+            let mut select = Select::new();
+            let _cases = (select.send(&tx), select.recv(&rx));
+            assert_eq!(
+                select.find(|case| case.looks_ready() && case.at_once()),
+                Some(1 - not_this)
+            );
+            select.selected = Some(1 - not_this);
+            drop(select);
+            _ = rx.try_recv();
+        }
+        starving.fetch_sub(1, SeqCst);
+    }
 }
 
 /// Who asks what is ready takes nothing, so the wake that it got goes on.
