@@ -23,7 +23,8 @@
 //! | [`send`](Sender::send), [`recv`](Receiver::recv) | [`try_send`](Sender::try_send), [`try_recv`](Receiver::try_recv) | [`send_blocking`](Sender::send_blocking), [`recv_blocking`](Receiver::recv_blocking) |
 //!
 //! They mix freely on both ends of one channel, inside this crate's runtime, inside another one,
-//! or without any.
+//! or without any. A task waits for several channels at once with [`select!`](crate::select), a
+//! thread with [`Select`].
 //!
 //! # The end of a channel
 //!

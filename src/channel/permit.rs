@@ -24,7 +24,15 @@ pub struct Permit<'a, T, K: Kind> {
     channel: &'a Channel<T, K::Tx, K::Rx>,
 }
 
-impl<T, K: Kind> Permit<'_, T, K> {
+impl<'a, T, K: Kind> Permit<'a, T, K> {
+    /// # Safety
+    ///
+    /// A slot was promised to the caller, who hands the promise over. On a Single side the caller
+    /// borrows the one sender for `'a`.
+    pub(super) unsafe fn new(channel: &'a Channel<T, K::Tx, K::Rx>) -> Self {
+        Self { channel }
+    }
+
     /// Sends a message, at once and also when the channel has been closed since.
     ///
     /// # Examples

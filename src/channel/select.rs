@@ -42,7 +42,8 @@ use crate::wait::thread;
 ///
 /// Nothing happens to the operations that were not selected: no message was taken, none sent.
 /// A selected receive has its message, and a selected send has room: completing it does not wait
-/// and does not fail because of what others do.
+/// and does not fail because of what others do. What was selected and not completed stays so; it
+/// drops with the set, or the room goes back.
 ///
 /// Not for use inside a task: it would stop the worker under it. There,
 /// [`select!`](crate::select) waits for several futures.
@@ -254,7 +255,8 @@ impl<'a> Select<'a> {
 
     /// Waits until one of the operations can be done, and says which; does nothing.
     ///
-    /// Others may do it first, so this is for `try_recv` and `try_send` in a loop.
+    /// Others may do it first, so this is for `try_recv` and `try_send` in a loop. What `select` has
+    /// given already and was not completed does not count.
     ///
     /// # Panics
     ///

@@ -3,7 +3,7 @@
 //! # States of a case
 //!
 //! ```text
-//!              poll, try_now: it has succeeded        complete
+//!          poll, at_once, try_now: it succeeds       complete
 //!     idle ------------------------------------> kept ---------> idle
 //!      ^ |  poll: Pending                          |
 //!      | +-----------> waits                       | give_up: the message drops,
@@ -11,14 +11,14 @@
 //!      ^-------------------------------------------+
 //! ```
 //!
-//! Of a receive the message is kept, of a send the room for one: so completing cannot fail, and
-//! does not depend on what others do meanwhile.
+//! Of a receive the message is kept, of a send a permit for one; of either, `None` if the channel has
+//! ended. So completing cannot fail, and does not depend on what others do meanwhile.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use super::super::SendError;
+use super::super::{Kind, Permit, SendError};
 
 /// What a thread can select: a receive or a send of some kind of channel.
 pub(in crate::channel) trait Operation {
@@ -45,19 +45,6 @@ pub(in crate::channel) trait Operation {
 
     /// Waits no more: a wake that came goes to the next.
     fn leave(&self, ticket: &mut Self::Ticket);
-
-    /// Undoes it, as far as can be.
-    fn give_up(&self, output: Self::Output) {
-        drop(output);
-    }
-}
-
-/// A send: it gives the room for a message, if the channel is not closed.
-pub(super) trait Sending<T>: Operation<Output = bool> {
-    /// Puts the message into the room that was got, and spends it.
-    ///
-    /// Called with what `poll` or `try_now` gave, which was true.
-    fn fill(&self, message: T);
 }
 
 /// An operation, and what has come of it.
@@ -149,9 +136,8 @@ impl<O: Operation> AnyCase for Case<O> {
     }
 
     fn give_up(&self) {
-        if let Some(output) = self.kept.take() {
-            self.operation.give_up(output);
-        }
+        // Cancel: a message drops; of a permit the room goes back.
+        drop(self.kept.take());
     }
 
     fn any<'a>(self: Rc<Self>) -> Rc<dyn AnyCase + 'a>
@@ -168,12 +154,15 @@ impl<T, O: Operation<Output = Option<T>>> Receives<T> for Case<O> {
     }
 }
 
-impl<T, O: Sending<T>> Sends<T> for Case<O> {
+impl<'a, T, K, O> Sends<T> for Case<O>
+where
+    T: 'a,
+    K: Kind,
+    O: Operation<Output = Option<Permit<'a, T, K>>>,
+{
     fn complete(&self, message: T) -> Result<(), SendError<T>> {
-        if !self.take() {
-            return Err(SendError(message));
-        }
-        self.operation.fill(message);
+        let Some(permit) = self.take() else { return Err(SendError(message)) };
+        permit.send(message);
         Ok(())
     }
 }

@@ -1,11 +1,11 @@
 //! What a `Select` is given: the ends of channels, each with its operation.
 
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use super::super::core::{Channel, RecvTicket, SendTicket};
 use super::super::permit::try_reserve;
-use super::super::{Kind, Receiver, Sender, Topology, TryRecvError, TrySendError};
-use super::case::{Operation, Sending};
+use super::super::{Kind, Permit, Receiver, Sender, Topology, TryRecvError, TrySendError};
+use super::case::Operation;
 use super::{RecvCase, SendCase};
 use crate::ring::{Multi, Nothing, Refused};
 use crate::wait::WaitSide;
@@ -99,35 +99,40 @@ impl<T, P: WaitSide, C: WaitSide> Operation for RecvFrom<'_, T, P, C> {
     }
 }
 
-impl<T, P: WaitSide, C: WaitSide> Operation for SendTo<'_, T, P, C> {
+impl<'a, T, P: WaitSide, C: WaitSide> Operation for SendTo<'a, T, P, C> {
     type Ticket = SendTicket<P>;
-    /// Whether there is room, in a permit that is ours; if not, the channel is closed.
-    type Output = bool;
+    /// `None`: the channel is closed.
+    type Output = Option<Permit<'a, T, Topology<P, C>>>;
 
     fn looks_ready(&self) -> bool {
         !matches!(self.channel.ring.look_not_full(), Err(Refused::Full(_)))
     }
 
-    fn at_once(&self) -> Option<bool> {
+    fn at_once(&self) -> Option<Self::Output> {
         if !self.looks_ready() {
             return None;
         }
         // SAFETY: the side is Multi, or we have its only sender; here and below.
-        unsafe { self.channel.reserve_at_once() }
+        let room = unsafe { self.channel.reserve_at_once() }?;
+        // SAFETY: as above; the promise was made just now, here and below.
+        Some(room.then(|| unsafe { Permit::new(self.channel) }))
     }
 
-    fn try_now(&self) -> Option<bool> {
+    fn try_now(&self) -> Option<Self::Output> {
         // SAFETY: as above.
         match unsafe { try_reserve(self.channel) } {
-            Ok(()) => Some(true),
-            Err(TrySendError::Closed(())) => Some(false),
+            // SAFETY: as above.
+            Ok(()) => Some(Some(unsafe { Permit::new(self.channel) })),
+            Err(TrySendError::Closed(())) => Some(None),
             Err(TrySendError::Full(())) => None,
         }
     }
 
-    fn poll(&self, ticket: &mut Self::Ticket, cx: &mut Context<'_>) -> Poll<bool> {
+    fn poll(&self, ticket: &mut Self::Ticket, cx: &mut Context<'_>) -> Poll<Self::Output> {
         // SAFETY: as above.
-        unsafe { self.channel.poll_reserve(ticket, 1, cx) }.map(|count| count == 1)
+        let count = ready!(unsafe { self.channel.poll_reserve(ticket, 1, cx) });
+        // SAFETY: as above.
+        Poll::Ready((count == 1).then(|| unsafe { Permit::new(self.channel) }))
     }
 
     fn poll_ready(&self, ticket: &mut Self::Ticket, cx: &mut Context<'_>) -> Poll<()> {
@@ -139,19 +144,6 @@ impl<T, P: WaitSide, C: WaitSide> Operation for SendTo<'_, T, P, C> {
         // Cancel: nothing was reserved; a wake goes to the next.
         // SAFETY: as above.
         unsafe { self.channel.cancel_send(ticket) };
-    }
-
-    fn give_up(&self, room: bool) {
-        // Cancel: the room goes back to all.
-        // SAFETY: as above; the permit, if there is one, is spent here.
-        unsafe { self.channel.unreserve(room.into()) };
-    }
-}
-
-impl<T, P: WaitSide, C: WaitSide> Sending<T> for SendTo<'_, T, P, C> {
-    fn fill(&self, message: T) {
-        // SAFETY: as above; the permit is spent here.
-        unsafe { self.channel.send_reserved(message) };
     }
 }
 

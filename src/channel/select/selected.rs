@@ -4,9 +4,9 @@ use std::fmt;
 use std::ptr;
 use std::rc::Rc;
 
-use super::super::SendError;
+use super::super::{Kind, Permit, SendError};
 use super::Select;
-use super::case::{Case, Operation, Receives, Sending, Sends};
+use super::case::{Case, Operation, Receives, Sends};
 
 /// A receive that was added to a [`Select`]; made by [`Select::recv`].
 #[must_use = "without it, what the receive gives cannot be had"]
@@ -47,8 +47,11 @@ impl<'a, T> RecvCase<'a, T> {
     }
 }
 
-impl<'a, T> SendCase<'a, T> {
-    pub(super) fn new(index: usize, operation: impl Sending<T> + 'a) -> Self {
+impl<'a, T: 'a> SendCase<'a, T> {
+    pub(super) fn new<K: Kind>(
+        index: usize,
+        operation: impl Operation<Output = Option<Permit<'a, T, K>>> + 'a,
+    ) -> Self {
         Self { index, case: Rc::new(Case::new(operation)) }
     }
 
