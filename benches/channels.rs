@@ -14,8 +14,8 @@
 //!
 //! # What is measured
 //!
-//! Each row of [`Flow`](support::flows::Flow) is written once, for any channel, and runs in three
-//! leagues:
+//! Each row of [`Flow`](support::flows::Flow) is written once, for any channel, and runs in the
+//! leagues where it makes sense:
 //!
 //! - *Two runtimes*: our channels in our runtime, each rival in tokio's multi-thread runtime, with
 //!   as many workers.
@@ -23,6 +23,8 @@
 //!   the channels differ.
 //! - *Plain threads*: sends and receives that block, and in the uncontended rows `try_send` and
 //!   `try_recv`.
+//! - *Threads that select*: the same, with several channels and one thread that waits for all
+//!   of them. Only those take part whose threads can.
 //!
 //! A measurement is one channel and its tasks, made anew, and so many messages that they take
 //! [15 milliseconds](support::measure). In the rows *uncontended* one task or thread sends a
@@ -66,6 +68,8 @@
 //!   and tachyonix none at all, so that they send and receive one by one.
 //! - tachyonix has no sends that block, so it does not take part with threads. tokio and
 //!   async-channel do, though their channels are made for tasks.
+//! - With threads that select, crossbeam-channel pays for many senders to each channel, as it
+//!   always does.
 //! - A channel is made for each measurement, and costs nothing then. The lists of tokio and the
 //!   queues of flume grow with what is in them; the others are allocated whole.
 //! - A plain thread that sleeps on another processor takes long to wake, in a virtual machine
@@ -87,6 +91,7 @@ use self::support::flows::Flow;
 use self::support::league::League;
 use self::support::measure;
 use self::support::rivals::{AsyncChannel, Crossfire, Flume, Kanal, On, Tachyonix};
+use self::support::selects::Selects;
 use self::support::threads::{Crossbeam, Std, Threads};
 
 /// What this benchmark uses of what the benchmarks share.
@@ -103,6 +108,7 @@ mod support {
     pub(crate) mod league;
     pub(crate) mod measure;
     pub(crate) mod rivals;
+    pub(crate) mod selects;
     pub(crate) mod stream;
     pub(crate) mod threads;
 }
@@ -119,7 +125,8 @@ fn main() {
         Home::tokio_current_thread("tokio-ct"),
     ];
     let crew = Rc::new(Crew::new("plain", 4));
-    let leagues = [two_runtimes(&homes[0], &homes[1]), one_thread(&homes[2]), threads(&crew)];
+    let leagues =
+        [two_runtimes(&homes[0], &homes[1]), one_thread(&homes[2]), threads(&crew), selects(&crew)];
 
     let measures = env::args().any(|argument| argument == "--bench");
     let mut arguments = env::args().skip(1).filter(|argument| argument != "--bench");
@@ -130,7 +137,9 @@ fn main() {
     }
     if tables_only || (measures && first.is_none()) {
         let filter = arguments.next().unwrap_or_default();
-        leagues[2].print("where the system puts them", &filter);
+        for league in &leagues[2..] {
+            league.print("where the system puts them", &filter);
+        }
         let teams = homes.iter().map(|home| home.team()).chain([crew.team()]);
         let placed = match pin(teams) {
             Ok(()) => "each on a processor of its own",
@@ -201,4 +210,18 @@ fn threads(crew: &Rc<Crew>) -> League {
         contender::<Std>("std", crew),
     ];
     League { title: "Plain threads", flows: Flow::of_threads(), contenders, tasks: false }
+}
+
+fn selects(crew: &Rc<Crew>) -> League {
+    fn contender<S: Selects>(name: &'static str, crew: &Rc<Crew>) -> Contender<Flow> {
+        let crew = Rc::clone(crew);
+        let time = move |flow: Flow, runs| flow.selecting::<S>(&crew, runs);
+        Contender { name, time: Box::new(time) }
+    }
+    let contenders = vec![
+        contender::<Annulus>("annulus", crew),
+        contender::<Crossfire>("crossfire", crew),
+        contender::<Crossbeam>("crossbeam", crew),
+    ];
+    League { title: "Threads that select", flows: Flow::of_selects(), contenders, tasks: false }
 }

@@ -5,9 +5,10 @@ use std::rc::Rc;
 use std::sync::MutexGuard;
 
 use annulus::channel::{
-    Closing, Iter, Mpmc, Mpsc, OwnedPermit, Permit, Receiver, RecvFuture, RecvManyFuture, RecvRef,
-    RecvRefFuture, ReserveFuture, ReserveOwnedFuture, SendError, SendFuture, SendManyFuture,
-    Sender, Spmc, Spsc, TryIter, TryRecvError, TrySendError, WeakReceiver, WeakSender, broadcast,
+    Closing, Iter, Mpmc, Mpsc, OwnedPermit, Permit, Receiver, RecvCase, RecvFuture, RecvManyFuture,
+    RecvRef, RecvRefFuture, ReserveFuture, ReserveOwnedFuture, Select, SelectTimeoutError,
+    SelectedOperation, SendCase, SendError, SendFuture, SendManyFuture, Sender, Spmc, Spsc,
+    TryIter, TryRecvError, TrySelectError, TrySendError, WeakReceiver, WeakSender, broadcast,
     oneshot, rendezvous, watch,
 };
 use annulus::ring::{Consumer, Multi, Producer, RingBuffer, Single};
@@ -117,6 +118,11 @@ fn the_other_kinds_too() {
     all::<watch::Closed<'static, u8>>();
     all::<watch::WaitFor<'static, u8, fn(&u8) -> bool>>();
     all::<watch::RecvError>();
+    all::<TrySelectError>();
+    all::<SelectTimeoutError>();
+    unpin::<Select<'static>>();
+    unpin::<RecvCase<'static, PhantomPinned>>();
+    unpin::<SendCase<'static, PhantomPinned>>();
     unpin::<watch::WaitFor<'static, u8, PhantomPinned>>();
     unpin::<broadcast::RecvFuture<'static, PhantomPinned>>();
     unpin::<oneshot::Receiver<PhantomPinned>>();
@@ -256,6 +262,11 @@ lacks!(
     Producer<'static, Rc<u8>>,
     Consumer<'static, Rc<u8>>,
     JoinHandle<Rc<u8>>,
+    // It waits on the thread that made it.
+    Select<'static>,
+    RecvCase<'static, u8>,
+    SendCase<'static, u8>,
+    SelectedOperation<'static, 'static>,
 );
 
 lacks!(
@@ -272,4 +283,8 @@ lacks!(
     // Who shares it shares the message.
     RecvRef<'static, Message, Single>,
     RecvRef<'static, Message, Multi>,
+    Select<'static>,
+    RecvCase<'static, u8>,
+    SendCase<'static, u8>,
+    SelectedOperation<'static, 'static>,
 );

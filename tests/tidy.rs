@@ -20,17 +20,19 @@ const RANKS: [(&str, u32); 12] = [
 ];
 
 /// The files that may say `unsafe`.
-const UNSAFE: [&str; 35] = [
+const UNSAFE: [&str; 37] = [
     "channel/batch.rs",
     "channel/blocking.rs",
     "channel/core.rs",
     "channel/future.rs",
     "channel/in_place.rs",
+    "channel/look.rs",
     "channel/oneshot.rs",
     "channel/permit.rs",
     "channel/poll.rs",
     "channel/receiver.rs",
     "channel/rendezvous/shared.rs",
+    "channel/select/ends.rs",
     "channel/sender.rs",
     "channel/turn.rs",
     "executor/context.rs",

@@ -9,6 +9,7 @@ use super::contender::Case;
 use super::counted::Counted;
 use super::crew::{Crew, Work};
 use super::rivals::On;
+use super::selects::{Selects, select_alone, select_from_threads};
 use super::stream::stream;
 use super::threads::{ThreadRx, ThreadTx, Threads};
 
@@ -41,6 +42,8 @@ enum Topology {
     Mpsc,
     Spmc,
     Mpmc,
+    /// Channels with one sender each, and one receiver that selects from them.
+    Select,
 }
 
 impl Flow {
@@ -94,6 +97,19 @@ impl Flow {
         flows
     }
 
+    /// What threads do that can wait for several channels at once.
+    pub(crate) fn of_selects() -> Vec<Self> {
+        let select = |senders, capacity, alone| {
+            let topology = Topology::Select;
+            Self { topology, alone, ..Self::new(senders, 1, capacity) }
+        };
+        let capacities = [1, 64, 1024];
+        let mut flows: Vec<_> = capacities.map(|capacity| select(2, capacity, false)).into();
+        flows.push(select(2, 64, true));
+        flows.push(select(8, 64, true));
+        flows
+    }
+
     /// One channel, so many times as many messages, in tasks of `A`.
     pub(crate) async fn in_tasks<A: Api>(self, runs: u64) -> Duration {
         let messages = runs * LAP;
@@ -141,6 +157,7 @@ impl Flow {
                     true => alone_in_task(messages, tx, rx).await,
                 }
             }
+            Topology::Select => unreachable!("tasks have no such rows"),
         }
     }
 
@@ -170,7 +187,22 @@ impl Flow {
                     true => alone_in_thread(messages, tx, rx),
                 }
             }
+            Topology::Select => unreachable!("`selecting` runs these"),
         };
+        self.together(crew, work, messages)
+    }
+
+    /// Some channels, so many times as many messages, in plain threads; none if it hangs.
+    pub(crate) fn selecting<S: Selects>(self, crew: &Crew, runs: u64) -> Option<Duration> {
+        let messages = runs * LAP;
+        let work = match self.alone {
+            true => select_alone::<S>(messages, self.senders, self.capacity),
+            false => select_from_threads::<S>(messages, self.senders, self.capacity),
+        };
+        self.together(crew, work, messages)
+    }
+
+    fn together(self, crew: &Crew, work: Vec<Work>, messages: u64) -> Option<Duration> {
         let (time, sum) = crew.together(work)?;
         self.check(messages, sum);
         Some(time)
@@ -196,8 +228,11 @@ impl fmt::Display for Flow {
             Topology::Mpsc => "mpsc",
             Topology::Spmc => "spmc",
             Topology::Mpmc => "mpmc",
+            Topology::Select => "select",
         };
         match (alone, topology) {
+            (true, Topology::Select) => write!(f, "uncontended {name} from {senders}")?,
+            (false, Topology::Select) => write!(f, "{name} from {senders}, capacity {capacity}")?,
             (true, _) => write!(f, "uncontended {name}")?,
             (false, Topology::Spsc) => write!(f, "{name}, capacity {capacity}")?,
             (false, _) => write!(f, "{name} {senders}:{receivers}, capacity {capacity}")?,

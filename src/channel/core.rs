@@ -34,8 +34,8 @@ use crate::wait::{Event, WaitSide, Waiters};
 #[derive(Debug)]
 pub(super) struct Channel<T, P: WaitSide, C: WaitSide> {
     pub(super) ring: RingBuffer<T, P, C>,
-    waiting_senders: P::Waiters,
-    waiting_receivers: C::Waiters,
+    pub(super) waiting_senders: P::Waiters,
+    pub(super) waiting_receivers: C::Waiters,
     /// Live handles of each side, changed by their `clone` and `drop` only.
     senders: AtomicUsize,
     receivers: AtomicUsize,
@@ -82,7 +82,7 @@ impl<T, P: WaitSide, C: WaitSide> Channel<T, P, C> {
     }
 
     #[inline]
-    fn senders_side(&self) -> Waiting<'_, P::Waiters, SideWord> {
+    pub(super) fn senders_side(&self) -> Waiting<'_, P::Waiters, SideWord> {
         let (bit, starving) = (self.ring.producers_bit(), self.ring.producers_starving());
         Waiting { waiters: &self.waiting_senders, bit, starving }
     }
@@ -94,12 +94,12 @@ impl<T, P: WaitSide, C: WaitSide> Channel<T, P, C> {
     }
 
     #[inline]
-    fn arm_not_full(&self) -> impl Fn(FullAt) -> bool {
+    pub(super) fn arm_not_full(&self) -> impl Fn(FullAt) -> bool {
         |seen| self.ring.arm_not_full(seen)
     }
 
     #[inline]
-    fn still_full(&self) -> impl Fn(FullAt) -> bool {
+    pub(super) fn still_full(&self) -> impl Fn(FullAt) -> bool {
         |seen| self.ring.still_full(seen)
     }
 
@@ -235,7 +235,7 @@ impl<T, P: WaitSide, C: WaitSide> Channel<T, P, C> {
     ///
     /// The contract above, for the receivers' side.
     #[inline]
-    unsafe fn poll_pop<R>(
+    pub(super) unsafe fn poll_pop<R>(
         &self,
         ticket: &mut RecvTicket<C>,
         cx: &mut Context<'_>,
@@ -294,6 +294,24 @@ impl<T, P: WaitSide, C: WaitSide> Channel<T, P, C> {
     pub(super) unsafe fn try_reserve(&self, want: usize) -> Result<usize, Refused> {
         // SAFETY: our own contract.
         unsafe { self.ring.promise(want) }
+    }
+
+    /// Whether a permit was got, or the channel is closed. `None` if neither, or if others should go
+    /// first.
+    ///
+    /// # Safety
+    ///
+    /// The contract above, for the senders' side.
+    pub(super) unsafe fn reserve_at_once(&self) -> Option<bool> {
+        if P::SHARED && self.ring.producers_starving().load(Relaxed) != 0 {
+            return None;
+        }
+        // SAFETY: our own contract.
+        match unsafe { self.try_reserve(1) } {
+            Ok(_) => Some(true),
+            Err(Refused::Closed) => Some(false),
+            Err(Refused::Full(_)) => None,
+        }
     }
 
     /// Ready with permits, at least one and at most `want`, or with 0 if the channel is closed.

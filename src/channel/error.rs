@@ -43,6 +43,16 @@ pub enum RecvTimeoutError {
     Closed,
 }
 
+/// No operation of a [`Select`](super::Select) can be done at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[doc(alias = "TryReadyError")]
+pub struct TrySelectError;
+
+/// No operation of a [`Select`](super::Select) could be done in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[doc(alias = "ReadyTimeoutError")]
+pub struct SelectTimeoutError;
+
 impl<T> SendTimeoutError<T> {
     /// Gives the message back.
     pub fn into_inner(self) -> T {
@@ -198,8 +208,22 @@ impl fmt::Display for TryRecvError {
     }
 }
 
+impl fmt::Display for TrySelectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no operation can be done at once; wait for one with select")
+    }
+}
+
+impl fmt::Display for SelectTimeoutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no operation could be done in time; allow more time, or try again")
+    }
+}
+
 impl<T> Error for SendError<T> {}
 impl<T> Error for TrySendError<T> {}
 impl<T> Error for SendTimeoutError<T> {}
 impl Error for RecvTimeoutError {}
 impl Error for TryRecvError {}
+impl Error for TrySelectError {}
+impl Error for SelectTimeoutError {}

@@ -23,7 +23,8 @@
 //! | [`send`](Sender::send), [`recv`](Receiver::recv) | [`try_send`](Sender::try_send), [`try_recv`](Receiver::try_recv) | [`send_blocking`](Sender::send_blocking), [`recv_blocking`](Receiver::recv_blocking) |
 //!
 //! They mix freely on both ends of one channel, inside this crate's runtime, inside another one,
-//! or without any.
+//! or without any. A task waits for several channels at once with [`select!`](crate::select), a
+//! thread with [`Select`].
 //!
 //! # The end of a channel
 //!
@@ -64,23 +65,29 @@ mod error;
 mod future;
 mod in_place;
 mod kind;
+mod look;
 pub mod oneshot;
 mod permit;
 mod poll;
 mod receiver;
 pub mod rendezvous;
+mod select;
 mod sender;
 mod turn;
 pub mod watch;
 mod weak;
 
 pub use self::batch::{Iter, RecvManyFuture, SendManyFuture, TryIter};
-pub use self::error::{RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError};
+pub use self::error::{
+    RecvTimeoutError, SelectTimeoutError, SendError, SendTimeoutError, TryRecvError,
+    TrySelectError, TrySendError,
+};
 pub use self::future::{ClosedFuture, RecvFuture, SendFuture};
 pub use self::in_place::{RecvRef, RecvRefFuture};
 pub use self::kind::{Closed, Closing, Kind, Mpmc, Mpsc, Open, Spmc, Spsc, State, Topology};
 pub use self::permit::{OwnedPermit, Permit, ReserveFuture, ReserveOwnedFuture};
 pub use self::receiver::Receiver;
+pub use self::select::{RecvCase, RecvEnd, Select, SelectedOperation, SendCase, SendEnd};
 pub use self::sender::Sender;
 pub use self::weak::{WeakReceiver, WeakSender};
 

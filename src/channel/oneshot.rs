@@ -26,6 +26,8 @@
 //!    byte, so that setting SENT, GONE or CLOSED takes the bit, and with it the duty to wake,
 //!    in one step. A bit is only ever taken by who then wakes, or by its waiter.
 
+mod select;
+
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
@@ -245,6 +247,43 @@ impl<T> Receiver<T> {
         (state & (SENT | GONE | CLOSED) != 0).then_some(Err(RecvError))
     }
 
+    /// Whether `take` gives something.
+    fn is_ready(&self) -> bool {
+        self.shared.state() & (SENT | GONE | CLOSED) != 0
+    }
+
+    /// Ready with what `attempt` gives, which is something when `is_ready`.
+    fn poll_until<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        attempt: impl Fn(&mut Self) -> Option<R>,
+    ) -> Poll<R> {
+        ready!(budget::poll_proceed(cx));
+        loop {
+            let result = attempt(self);
+            let (shared, ticket) = (&*self.shared, &mut self.ticket);
+            let bit = shared.bit(RX_WAITS);
+            if let Some(result) = result {
+                // SAFETY: the one receiver, which we have by `&mut`.
+                unsafe { shared.receiver.finish(ticket, &bit) };
+                budget::spend();
+                return Poll::Ready(result);
+            }
+            let arm = || shared.arm(RX_WAITS, SENT | GONE | CLOSED);
+            // SAFETY: as above. A byte that decides all needs no second look.
+            if unsafe { shared.receiver.wait(ticket, &bit, cx.waker(), arm, || true) } {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Waits no more.
+    fn leave(&mut self) {
+        let shared = &self.shared;
+        // SAFETY: the one receiver, which we have by `&mut`.
+        unsafe { shared.receiver.cancel(&mut self.ticket, &shared.bit(RX_WAITS)) };
+    }
+
     /// Takes the value if it has been sent.
     ///
     /// # Errors
@@ -299,24 +338,7 @@ impl<T> Future for Receiver<T> {
     type Output = Result<T, RecvError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        ready!(budget::poll_proceed(cx));
-        let this = self.get_mut();
-        loop {
-            let result = this.take();
-            let (shared, ticket) = (&*this.shared, &mut this.ticket);
-            let bit = shared.bit(RX_WAITS);
-            if let Some(result) = result {
-                // SAFETY: the one receiver, which we have by `&mut`.
-                unsafe { shared.receiver.finish(ticket, &bit) };
-                budget::spend();
-                return Poll::Ready(result);
-            }
-            let arm = || shared.arm(RX_WAITS, SENT | GONE | CLOSED);
-            // SAFETY: as above. A byte that decides all needs no second look.
-            if unsafe { shared.receiver.wait(ticket, &bit, cx.waker(), arm, || true) } {
-                return Poll::Pending;
-            }
-        }
+        self.get_mut().poll_until(cx, Self::take)
     }
 }
 

@@ -24,7 +24,15 @@ pub struct Permit<'a, T, K: Kind> {
     channel: &'a Channel<T, K::Tx, K::Rx>,
 }
 
-impl<T, K: Kind> Permit<'_, T, K> {
+impl<'a, T, K: Kind> Permit<'a, T, K> {
+    /// # Safety
+    ///
+    /// A slot was promised to the caller, who hands the promise over. On a Single side the caller
+    /// borrows the one sender for `'a`.
+    pub(super) unsafe fn new(channel: &'a Channel<T, K::Tx, K::Rx>) -> Self {
+        Self { channel }
+    }
+
     /// Sends a message, at once and also when the channel has been closed since.
     ///
     /// # Examples
@@ -167,7 +175,7 @@ impl<T, K: Kind> Drop for ReserveOwnedFuture<T, K> {
 /// # Safety
 ///
 /// On a Single side no other call of the senders' side overlaps with this one.
-unsafe fn try_reserve<P: WaitSide, C: WaitSide, T>(
+pub(super) unsafe fn try_reserve<P: WaitSide, C: WaitSide, T>(
     channel: &Channel<T, P, C>,
 ) -> Result<(), TrySendError<()>> {
     loop {

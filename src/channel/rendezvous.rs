@@ -55,6 +55,7 @@
 
 mod future;
 mod offers;
+mod select;
 mod shared;
 
 use std::fmt;

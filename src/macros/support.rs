@@ -2,32 +2,18 @@
 
 #![expect(missing_docs, reason = "nobody reads this page but who reads the macros")]
 
-use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::util::Rng;
+use crate::util::rng;
 
 pub use std::future::poll_fn;
 pub use std::pin::pin;
 
-thread_local! {
-    /// 0 until the first use.
-    static STATE: Cell<u64> = const { Cell::new(0) };
-}
-
 /// A random number below `arms`, to begin with that arm.
 pub fn start(arms: u32) -> u32 {
-    let state = match STATE.get() {
-        // An address of this thread's differs between threads.
-        0 => STATE.with(|state| std::ptr::from_ref(state).addr() as u64),
-        state => state,
-    };
-    let mut rng = Rng::new(state);
-    let start = rng.below(arms);
-    STATE.set(rng.state());
-    start
+    rng::below(arms)
 }
 
 pin_project_lite::pin_project! {

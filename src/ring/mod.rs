@@ -29,6 +29,7 @@
 mod batch;
 mod credit;
 mod in_place;
+mod look;
 mod side;
 mod word;
 

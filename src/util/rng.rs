@@ -1,5 +1,7 @@
 //! Random numbers for choices that must not line up: spin lengths, victims of theft.
 
+use std::cell::Cell;
+
 /// Marsaglia's xorshift64* generator: eight bytes of state, good enough to break ties.
 #[derive(Debug)]
 pub(crate) struct Rng(u64);
@@ -26,6 +28,24 @@ impl Rng {
     pub(crate) fn below(&mut self, n: u32) -> u32 {
         ((u64::from(self.next_u32()) * u64::from(n)) >> 32) as u32
     }
+}
+
+thread_local! {
+    /// 0 until the first use.
+    static STATE: Cell<u64> = const { Cell::new(0) };
+}
+
+/// A number in `0..n` from a generator of this thread's; `n` must not be zero.
+pub(crate) fn below(n: u32) -> u32 {
+    let state = match STATE.get() {
+        // An address of this thread's differs between threads.
+        0 => STATE.with(|state| std::ptr::from_ref(state).addr() as u64),
+        state => state,
+    };
+    let mut rng = Rng::new(state);
+    let number = rng.below(n);
+    STATE.set(rng.state());
+    number
 }
 
 #[cfg(all(test, not(annulus_loom)))]

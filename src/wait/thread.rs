@@ -128,7 +128,7 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
 }
 
 /// As `block_on`, but gives up at the deadline.
-pub(crate) fn block_on_until<F: Future>(
+pub(crate) fn block_on_until<F: Future + ?Sized>(
     mut future: Pin<&mut F>,
     deadline: Option<Instant>,
 ) -> Option<F::Output> {

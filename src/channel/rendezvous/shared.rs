@@ -21,7 +21,7 @@ use super::super::error::{SendError, TryRecvError, TrySendError};
 use super::super::turn::{Turn, Waiting};
 use super::offers::{Fate, Key, Offered, Offers, Owner};
 use crate::primitive::atomic::AtomicUsize;
-use crate::primitive::atomic::Ordering::AcqRel;
+use crate::primitive::atomic::Ordering::{AcqRel, Relaxed};
 use crate::util::{SpinLock, WakeBatch, budget};
 use crate::wait::{Bit, Flag, WaitQueue, Waiters};
 
@@ -168,6 +168,14 @@ impl<T> Shared<T> {
         }
     }
 
+    /// What a receive gives if it need not wait. `None` also if others should go first.
+    pub(super) fn recv_at_once(&self) -> Option<Option<T>> {
+        match self.starving.load(Relaxed) {
+            0 => self.take().ok(),
+            _ => None,
+        }
+    }
+
     fn receivers_side(&self) -> Waiting<'_, WaitQueue, Flag> {
         Waiting { waiters: &self.waiting_receivers, bit: &self.waits, starving: &self.starving }
     }
@@ -178,21 +186,42 @@ impl<T> Shared<T> {
         ticket: &mut RecvTicket,
         cx: &mut Context<'_>,
     ) -> Poll<Option<T>> {
+        self.poll_until(ticket, cx, || self.take())
+    }
+
+    /// Ready with what `attempt` gives, which is something when one `looks_ready`.
+    fn poll_until<R>(
+        &self,
+        ticket: &mut RecvTicket,
+        cx: &mut Context<'_>,
+        attempt: impl FnMut() -> Result<R, ()>,
+    ) -> Poll<R> {
         let arm = |()| {
             self.waits.arm();
             true
         };
-        let holds = |()| {
-            let offers = self.offers.lock();
-            offers.is_empty() && !offers.is_closed()
-        };
+        let holds = |()| !self.looks_ready();
         // SAFETY: a `WaitQueue` is not a single waiter's, and `waits` is its bit.
-        unsafe { self.receivers_side().poll(ticket, cx, || self.take(), arm, holds) }
+        unsafe { self.receivers_side().poll(ticket, cx, attempt, arm, holds) }
+    }
+
+    /// Whether `take` gives something.
+    pub(super) fn looks_ready(&self) -> bool {
+        let offers = self.offers.lock();
+        !offers.is_empty() || offers.is_closed()
+    }
+
+    /// Ready when a receive need not wait. Nothing is received.
+    pub(super) fn poll_ready(&self, ticket: &mut RecvTicket, cx: &mut Context<'_>) -> Poll<()> {
+        ready!(self.poll_until(ticket, cx, || self.looks_ready().then_some(()).ok_or(())));
+        // Who only looks may leave the message to others: his wake goes to the next.
+        self.notify_receiver();
+        Poll::Ready(())
     }
 
     /// A receive was dropped.
     pub(super) fn cancel_recv(&self, ticket: &mut RecvTicket) {
-        // SAFETY: as in `poll_recv`.
+        // SAFETY: as in `poll_until`.
         unsafe { self.receivers_side().cancel(ticket) };
     }
 
@@ -207,7 +236,7 @@ impl<T> Shared<T> {
             // A waker may panic: the others are woken all the same.
             let _rest = OnDrop(|| self.call_back());
             let _senders = OnDrop(|| self.call_back());
-            // SAFETY: as in `poll_recv`.
+            // SAFETY: as in `poll_until`.
             unsafe { self.waiting_receivers.notify_many(usize::MAX, &self.waits) };
         }
         closes
