@@ -137,6 +137,35 @@ fn push_against_searcher() {
     });
 }
 
+/// The same with one that is called away: it hands on what it was relied upon for.
+#[test]
+fn push_against_searcher_that_is_called() {
+    loom::model(|| {
+        let idle = Arc::new(Idle::new(2));
+        let work = Arc::new(AtomicUsize::new(0));
+        // Seat 0 is awake and searching, seat 1 sleeps.
+        assert!(idle.claim_this(0));
+        let (their_idle, their_work) = (Arc::clone(&idle), Arc::clone(&work));
+        let searcher = thread::spawn(move || {
+            let _ = their_idle.stop_searching();
+            their_idle.park(0);
+            if !their_idle.take(0) {
+                // Claimed: it looks for work before anything else.
+                return true;
+            }
+            let counted = their_idle.start_searching();
+            counted
+                && their_idle.stop_searching()
+                && their_work.load(Acquire) == 1
+                && their_idle.notify_soon().is_some()
+        });
+        work.store(1, Release);
+        let claimed = idle.notify().is_some();
+        let handed_on = searcher.join().unwrap();
+        assert!(claimed || handed_on, "the task was left behind");
+    });
+}
+
 /// A timer that is set by a thread without a seat against the seat that goes to sleep last:
 /// either the keeper sees the timer, or the setter sees until when it sleeps, and wakes it.
 #[test]

@@ -57,6 +57,9 @@ impl Worker<'_> {
         idle.park(self.index);
         // Without the bit a "go" is on its way, or a guest has the seat until it sends one.
         if (called() || self.shared.has_work()) && self.take_back() {
+            // Who pushed while we were searching has woken nobody. In case that we have to do
+            // something else first, we count until we have handed that on (`begin`).
+            self.searching = idle.start_searching();
             return;
         }
         let mut nap = match self.nap() {
