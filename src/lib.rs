@@ -64,7 +64,7 @@ mod wait;
 
 pub mod channel;
 
-mod task;
+pub mod task;
 
 pub mod time;
 

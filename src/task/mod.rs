@@ -18,14 +18,23 @@
 //!    complete, else to who completes; if that one has no use for it, it drops with the task.
 //! 5. Code of the user's (poll, drops of future and output, foreign wakers) may panic anywhere:
 //!    each call is caught, and the state moves on.
+//! 6. When the last reference goes, the future and the output are gone: the runtime's goes after
+//!    completion, and so does the handle's, after the output, or before it, then without one.
+//!    So it may go on any thread, and after all that the future had borrowed.
 
+mod abort;
+mod error;
+mod id;
 mod join;
 mod list;
 mod raw;
 mod state;
 mod waker;
 
-pub use self::join::{JoinError, JoinHandle};
+pub use self::abort::AbortHandle;
+pub use self::error::JoinError;
+pub use self::id::{Id, id, try_id};
+pub use self::join::JoinHandle;
 pub(crate) use self::list::{List, Stack};
 pub(crate) use self::raw::{Completed, Runnable, Schedule, TaskId, spawn};
 pub(crate) use self::waker::register as register_waker;

@@ -8,7 +8,9 @@ use std::pin::Pin;
 use std::ptr::{self, NonNull};
 use std::task::{Context, Poll, Waker};
 
-use super::join::{JoinError, JoinHandle};
+use super::error::{Failure, JoinError};
+use super::id::{self, Id};
+use super::join::JoinHandle;
 use super::state::{AfterRun, State};
 use super::waker;
 use crate::primitive::UnsafeCell;
@@ -34,6 +36,7 @@ pub(super) struct Header {
     vtable: &'static Vtable,
     /// Where the task was spawned.
     pub(super) location: &'static Location<'static>,
+    pub(super) id: Id,
     /// The next task in a `List` or `Stack`; touched by who has the `Runnable`, or afterwards the
     /// `Completed`.
     pub(super) next: UnsafeCell<Option<Task>>,
@@ -66,7 +69,8 @@ struct Cell<F: Future, S> {
 #[repr(C)]
 enum Stage<F: Future> {
     Future(F),
-    Output(Result<F::Output, JoinError>),
+    Output(F::Output),
+    Failed(Failure),
     Taken,
 }
 
@@ -93,6 +97,7 @@ where
                 }
             },
             location,
+            id: Id::next(),
             next: UnsafeCell::new(None),
             tag: AtomicUsize::new(0),
             join_waker: UnsafeCell::new(None),
@@ -192,8 +197,11 @@ impl Runnable {
     /// Polls the task once. Gives it back if it was woken meanwhile and is to run again.
     #[inline]
     pub(crate) fn run(self) -> Option<Self> {
-        // SAFETY: we have the right to poll.
-        match unsafe { (self.0.header().vtable.run)(self.0.0) } {
+        let outer = id::replace_current(Some(self.0.header().id));
+        // SAFETY: we have the right to poll. All that is the user's is caught in there.
+        let after = unsafe { (self.0.header().vtable.run)(self.0.0) };
+        id::replace_current(outer);
+        match after {
             AfterRun::Idle => None,
             AfterRun::Again => Some(self),
         }
@@ -296,7 +304,7 @@ unsafe fn run<F: Future, S: Schedule>(header: NonNull<Header>) -> AfterRun {
     let state = &cell.header.state;
     let run = state.start();
     let result = if run.cancelled {
-        Err(JoinError::cancelled(cell.header.location))
+        Err(Failure::Cancelled)
     } else {
         let waker = waker::borrowed(&cell.header, Task(header));
         let mut cx = Context::from_waker(&waker);
@@ -313,7 +321,7 @@ unsafe fn run<F: Future, S: Schedule>(header: NonNull<Header>) -> AfterRun {
         match poll {
             Ok(Poll::Pending) => return state.finish(run),
             Ok(Poll::Ready(output)) => Ok(output),
-            Err(payload) => Err(JoinError::panicked(cell.header.location, payload)),
+            Err(payload) => Err(Failure::panicked(payload)),
         }
     };
     // SAFETY: we have the right to poll, and use it up.
@@ -326,7 +334,7 @@ unsafe fn run<F: Future, S: Schedule>(header: NonNull<Header>) -> AfterRun {
 /// As `run`, whose last call this is.
 unsafe fn complete<F: Future, S: Schedule>(
     header: NonNull<Header>,
-    result: Result<F::Output, JoinError>,
+    result: Result<F::Output, Failure>,
 ) {
     // Not an argument: a reference that comes as one must stay good until the function returns,
     // and this one frees the task.
@@ -340,17 +348,21 @@ unsafe fn complete<F: Future, S: Schedule>(
         let result = match (dropped, result) {
             (Ok(()), result) => result,
             // The first panic is the one that explains.
-            (Err(payload), result @ Err(_)) if result.as_ref().is_err_and(JoinError::is_panic) => {
+            (Err(payload), result @ Err(Failure::Panicked(_))) => {
                 drop_quietly(payload);
                 result
             }
             (Err(payload), result) => {
                 drop_quietly(result);
-                Err(JoinError::panicked(cell.header.location, payload))
+                Err(Failure::panicked(payload))
             }
         };
+        let end = match result {
+            Ok(output) => Stage::Output(output),
+            Err(failure) => Stage::Failed(failure),
+        };
         // SAFETY: as above.
-        unsafe { ptr::write(stage, Stage::Output(result)) };
+        unsafe { ptr::write(stage, end) };
     });
     let completion = state.complete();
     if !completion.join_interest {
@@ -374,9 +386,12 @@ unsafe fn take_output<F: Future, S>(header: NonNull<Header>, to: *mut ()) {
     cell.stage.with_mut(|stage| {
         // SAFETY: the output is the caller's (rule 3), and `to` is of its type.
         unsafe {
-            if let Stage::Output(output) = mem::replace(&mut *stage, Stage::Taken) {
-                *to.cast::<Option<Result<F::Output, JoinError>>>() = Some(output);
-            }
+            *to.cast::<Option<Result<F::Output, JoinError>>>() =
+                match mem::replace(&mut *stage, Stage::Taken) {
+                    Stage::Output(output) => Some(Ok(output)),
+                    Stage::Failed(failure) => Some(Err(JoinError::new(&cell.header, failure))),
+                    Stage::Future(_) | Stage::Taken => None,
+                };
         }
     });
 }
