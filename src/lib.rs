@@ -46,6 +46,11 @@
 //!
 //! [`ring::RingBuffer`] is the queue under the channels, for threads that do not want to wait.
 //!
+//! # Locks and signals
+//!
+//! [`sync`] has what tasks share state with when a channel does not fit: locks that are held across
+//! `.await`, counted permits, and signals.
+//!
 //! # Time
 //!
 //! [`time`] has sleeps, limits of time and ticks, and a clock that tests can move.
@@ -76,6 +81,8 @@ pub use runtime::{Builder, Runtime, YieldNow, block_on, spawn, yield_now};
 pub use task::{JoinError, JoinHandle};
 
 mod macros;
+
+pub mod sync;
 
 #[doc(hidden)]
 pub use macros::support as __private;

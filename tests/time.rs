@@ -478,6 +478,38 @@ fn several_threads_in_block_on_have_timers() {
     });
 }
 
+/// A thread without a seat sets a timer while all seats sleep, for ever or until a later one.
+#[test]
+fn a_timer_of_a_thread_without_a_seat_wakes_who_sleeps() {
+    for round in 0..20 {
+        let runtime = runtime(1 + round % 2);
+        let (mut end, mut ended) = annulus::channel::spsc::<()>(1);
+        let (here, is_here) = mpsc::channel();
+        let (done, is_done) = mpsc::channel();
+        thread::scope(|s| {
+            let runtime = &runtime;
+            s.spawn(move || {
+                runtime.block_on(async {
+                    here.send(()).unwrap();
+                    let limit = if round % 4 < 2 { HOUR } else { Duration::ZERO };
+                    if timeout(limit, ended.recv()).await.is_err() {
+                        ended.recv().await;
+                    }
+                })
+            });
+            s.spawn(move || {
+                is_here.recv().unwrap();
+                // By now the other is likely to sleep; it is right in any case.
+                (0..1000).for_each(|_| thread::yield_now());
+                runtime.block_on(sleep(MS));
+                done.send(()).unwrap();
+            });
+            patiently(&is_done);
+            end.try_send(()).unwrap();
+        });
+    }
+}
+
 /// Sleeping, working and sleeping again, on seats that are lent to and fro.
 #[test]
 fn guests_come_and_go_while_tasks_sleep() {

@@ -25,7 +25,7 @@ pub(crate) struct Contender<C> {
     pub(crate) time: Box<dyn Fn(C, u64) -> Option<Duration>>,
 }
 
-type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub(crate) type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A runtime to start tasks in from outside.
 pub(crate) struct Home {
@@ -34,7 +34,8 @@ pub(crate) struct Home {
 }
 
 impl Home {
-    /// `start` starts a task; the names of the threads begin with `name`.
+    /// One that starts tasks with `start`.
+    #[allow(dead_code, reason = "most benchmarks use those below")]
     pub(crate) fn new(
         name: &'static str,
         threads: usize,

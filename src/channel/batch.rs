@@ -197,7 +197,9 @@ impl<T, C: WaitSide> Sender<T, Topology<Multi, C>> {
     /// Sends all items of an iterator, waiting for room; says how many there were.
     ///
     /// Room is reserved first and the items are made for it, up to 32 at a time, so that each
-    /// costs a fraction of a [`send`](Self::send).
+    /// costs a fraction of a [`send`](Self::send). They pass over the stack together: box messages
+    /// of many kilobytes. An iterator whose `size_hint` has no upper bound is asked for its next item,
+    /// and so for its end, when there is room.
     ///
     /// # Errors
     ///
@@ -249,7 +251,9 @@ impl<T, C: WaitSide> Sender<T, Topology<Single, C>> {
     /// Sends all items of an iterator, waiting for room; says how many there were.
     ///
     /// Room is reserved first and the items are made for it, up to 32 at a time, so that each
-    /// costs a fraction of a [`send`](Self::send).
+    /// costs a fraction of a [`send`](Self::send). They pass over the stack together: box messages
+    /// of many kilobytes. An iterator whose `size_hint` has no upper bound is asked for its next item,
+    /// and so for its end, when there is room.
     ///
     /// # Errors
     ///

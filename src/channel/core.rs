@@ -24,7 +24,9 @@ use super::error::{TryRecvError, TrySendError};
 use super::turn::{Turn, Waiting};
 use crate::primitive::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use crate::primitive::atomic::{AtomicUsize, fence};
-use crate::ring::{FullAt, Kept, Multi, Nothing, Refused, RingBuffer, Single, Stash, Waits};
+use crate::ring::{
+    FullAt, Kept, Multi, Nothing, Refused, RingBuffer, SideWord, Single, Stash, Waits,
+};
 use crate::wait::queue::Ticket;
 use crate::wait::{Event, WaitSide, Waiters};
 
@@ -80,13 +82,13 @@ impl<T, P: WaitSide, C: WaitSide> Channel<T, P, C> {
     }
 
     #[inline]
-    fn senders_side(&self) -> Waiting<'_, P::Waiters> {
+    fn senders_side(&self) -> Waiting<'_, P::Waiters, SideWord> {
         let (bit, starving) = (self.ring.producers_bit(), self.ring.producers_starving());
         Waiting { waiters: &self.waiting_senders, bit, starving }
     }
 
     #[inline]
-    fn receivers_side(&self) -> Waiting<'_, C::Waiters> {
+    fn receivers_side(&self) -> Waiting<'_, C::Waiters, SideWord> {
         let (bit, starving) = (self.ring.consumers_bit(), self.ring.consumers_starving());
         Waiting { waiters: &self.waiting_receivers, bit, starving }
     }
@@ -669,7 +671,7 @@ impl<F: FnMut()> Drop for OnDrop<F> {
     }
 }
 
-fn add_handle(count: &AtomicUsize) {
+pub(super) fn add_handle(count: &AtomicUsize) {
     // Ordering: Relaxed; the new handle is made from a live one, so the count is not zero.
     let old = count.fetch_add(1, Relaxed);
     if old > isize::MAX as usize {

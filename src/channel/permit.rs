@@ -17,7 +17,8 @@ use crate::wait::WaitSide;
 /// Room for one message; made by [`Sender::reserve`].
 ///
 /// Dropped unused, it gives the room back and wakes a waiting sender. As long as it is out,
-/// receivers of a closed channel do not see the end.
+/// receivers of a closed channel do not see the end. Forgotten, it costs its room as long as there is
+/// a sender. What is sent with it after the last receiver has gone drops with the last handle.
 #[must_use = "a permit that is dropped gives its room back"]
 pub struct Permit<'a, T, K: Kind> {
     channel: &'a Channel<T, K::Tx, K::Rx>,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::seat::Seat;
 use super::{Home, Shared};
 use crate::time::context::{self as timers, Host};
-use crate::time::{SharedShard, Timers};
+use crate::time::{Shard, Timers};
 
 /// A thread's place in a runtime, from `enter` until the guard drops.
 pub(super) struct Context {
@@ -87,11 +87,13 @@ impl Host for Context {
         &self.shared().timers
     }
 
-    fn shard(&self) -> &SharedShard {
+    fn shard(&self) -> &'static Shard {
         self.shared().timers.shard(self.index.get())
     }
 
     fn hurry(&self, deadline: u64) {
+        // The first timer of all comes this way, too.
+        self.timers().clock().use_it();
         if self.seat.get().is_null() {
             self.shared().hurry(deadline);
         } else {

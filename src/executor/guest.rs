@@ -44,9 +44,16 @@ pub(super) struct Desk {
     state: AtomicUsize,
     /// Who waits.
     guest: Mutex<Option<Thread>>,
+    /// The root of the guest that is here, if it has slept while the clock was not the system's.
+    root: Mutex<Option<Arc<Root>>>,
 }
 
 impl Desk {
+    /// Whether a guest that sleeps is about to wake up, so that not everybody waits.
+    pub(super) fn is_called(&self) -> bool {
+        self.root.lock().as_ref().is_some_and(|root| root.is_woken())
+    }
+
     /// A worker offers its seat, between two tasks; true: the guest has it now.
     pub(super) fn grant(&self, shared: &Shared, seat: usize) -> bool {
         let guest = self.guest.lock();
@@ -92,11 +99,12 @@ pub(crate) fn block_on<F: Future>(shared: &Arc<Shared>, future: F) -> F::Output 
             }
         }
         // One task at the most between two looks at the root.
-        guest.turn(|| root.is_woken());
+        guest.turn(&root);
     }
 }
 
 /// Wakes the thread that is in `block_on`.
+#[derive(Debug)]
 struct Root {
     woken: AtomicBool,
     thread: Thread,
@@ -190,16 +198,22 @@ impl<'a> Guest<'a> {
         }
     }
 
-    /// Runs a task, or sleeps until there is one or `called`.
-    fn turn(&mut self, called: impl Fn() -> bool) {
+    /// Runs a task, or sleeps until there is one or the root is woken.
+    fn turn(&mut self, root: &Arc<Root>) {
+        let called = || root.is_woken();
         if let Some(worker) = &mut self.worker {
             match worker.next() {
                 Some(task) => worker.run(task),
                 // The root is not a task, and may be all there is to do.
                 None if called() => worker.glance_at_clock(),
-                None => match worker.search(&called) {
+                None => match worker.search(called) {
                     Some(task) => worker.run(task),
-                    None => worker.park(called),
+                    None => {
+                        if self.shared.timers.clock().is_moved() {
+                            *self.shared.guest.root.lock() = Some(Arc::clone(root));
+                        }
+                        worker.park(called);
+                    }
                 },
             }
             return;
@@ -237,6 +251,9 @@ impl Drop for Guest<'_> {
         if self.present {
             self.withdraw();
             *self.shared.guest.guest.lock() = None;
+            if self.shared.timers.clock().is_moved() {
+                *self.shared.guest.root.lock() = None;
+            }
             self.shared.guest.state.store(FREE, SeqCst);
         }
     }

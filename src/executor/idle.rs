@@ -144,6 +144,22 @@ impl Idle {
         fence(SeqCst);
     }
 
+    /// If all sleep, takes all their bits, the caller's among them: nobody wakes up until
+    /// `release_others`.
+    #[must_use]
+    pub(super) fn take_all(&self) -> bool {
+        // Ordering: as in `take`.
+        self.parked.compare_exchange(Self::all(self.seats), 0, AcqRel, Relaxed).is_ok()
+    }
+
+    /// Gives the bits of all but `this` back. Who could not wake up meanwhile must be nudged, and
+    /// the caller looks at every queue after this.
+    pub(super) fn release_others(&self, this: usize) {
+        self.parked.fetch_or(Self::all(self.seats) & !(1 << this), SeqCst);
+        // Ordering: pairs with the fence in `notify`, whose caller saw nobody asleep.
+        fence(SeqCst);
+    }
+
     /// Whether a seat other than `this` is awake.
     pub(super) fn others_busy(&self, this: usize) -> bool {
         self.parked.load(Relaxed) | (1 << this) != Self::all(self.seats)

@@ -21,6 +21,9 @@ use crate::util::{Rng, budget};
 const INJECTOR_EVERY: u32 = 61;
 /// Runs in a row from the slot, while others wait in the ring or the injector.
 const SLOT_RUNS: u32 = 16;
+/// After polls that took long, the slot may go on for this part of their time: a task among those
+/// that take a millisecond at a time could otherwise pass few messages in between.
+const SLOT_SHARE: u32 = 8;
 /// How long tasks may wait for a worker that does not move before they are stolen.
 const GRACE: Duration = Duration::from_micros(3);
 /// A poll longer than this costs more than to wake a worker for the task it has woken.
@@ -43,6 +46,8 @@ pub(super) struct Worker<'a> {
     rng: Rng,
     tick: u32,
     slot_runs: u32,
+    /// Until when the slot may go on all the same.
+    slot_until: Option<Instant>,
     /// Whether this is not the seat's own thread.
     is_guest: bool,
     /// Counted in `Idle::searching`.
@@ -89,6 +94,7 @@ impl<'a> Worker<'a> {
             rng: Rng::new(context.id() as u64),
             tick: 0,
             slot_runs: 0,
+            slot_until: None,
             is_guest,
             searching: !is_guest,
             sentinel: false,
@@ -164,7 +170,7 @@ impl<'a> Worker<'a> {
         }
         // Messages go back and forth through the slot. That may go on for as long as nobody else
         // waits; then it takes turns with the ring.
-        if self.slot_runs < SLOT_RUNS {
+        if self.slot_runs < SLOT_RUNS || self.slot_may_go_on() {
             if let Some(task) = self.seat.take_slot() {
                 self.slot_runs += 1;
                 return Some(task);
@@ -175,6 +181,16 @@ impl<'a> Worker<'a> {
         unsafe { self.seat.queue.pop() }
             .or_else(|| self.take_share())
             .or_else(|| self.seat.take_slot())
+    }
+
+    /// Whether there is time left for the slot out of turn.
+    fn slot_may_go_on(&mut self) -> bool {
+        let Some(until) = self.slot_until else { return false };
+        let may = Instant::now() < until;
+        if !may {
+            self.slot_until = None;
+        }
+        may
     }
 
     /// Takes a fair share of the injector: one task to run, the others for our ring.
@@ -291,6 +307,9 @@ impl<'a> Worker<'a> {
         self.seat.count_operations(operations);
         let Some(last) = self.clock.last.replace(now) else { return };
         let time = now - last;
+        if time > LONG_POLL * POLLS_PER_CLOCK {
+            self.slot_until = Some(now + time / SLOT_SHARE);
+        }
         let window = Window { end: now, time, polls, operations };
         let share_from = self.shared.sharing.share_from(window, &self.shared.seats);
         self.seat.share_from.store(share_from, Relaxed);

@@ -6,7 +6,6 @@
 
 use std::time::{Duration, Instant};
 
-use super::wheel::NEVER;
 use crate::primitive::Mutex;
 use crate::primitive::atomic::AtomicBool;
 use crate::primitive::atomic::Ordering::Relaxed;
@@ -23,8 +22,6 @@ pub(super) fn after(instant: Instant, duration: Duration) -> Instant {
 /// See the module's page.
 #[derive(Debug)]
 pub(crate) struct Clock {
-    /// When the runtime started; times in the wheels count from here.
-    epoch: Instant,
     /// Whether anybody has ever paused this clock.
     moved: AtomicBool,
     /// Whether anybody has ever set a timer by it. Without timers, nobody need look at it.
@@ -50,13 +47,12 @@ impl Hands {
 
 impl Clock {
     pub(super) fn new(paused: bool) -> Self {
-        let epoch = Instant::now();
-        let since = (!paused).then_some(epoch);
+        let shown = Instant::now();
+        let since = (!paused).then_some(shown);
         Self {
-            epoch,
             moved: AtomicBool::new(paused),
             used: AtomicBool::new(false),
-            hands: Mutex::new(Hands { shown: epoch, since }),
+            hands: Mutex::new(Hands { shown, since }),
         }
     }
 
@@ -72,16 +68,9 @@ impl Clock {
         if self.moved.load(Relaxed) { self.hands.lock().at(real) } else { real }
     }
 
-    /// A time of this clock as the wheels count it.
-    #[inline]
-    pub(super) fn nanos(&self, instant: Instant) -> u64 {
-        let nanos = instant.saturating_duration_since(self.epoch).as_nanos();
-        u64::try_from(nanos).unwrap_or(NEVER)
-    }
-
     /// Notes that timers are set by this clock.
     #[inline]
-    pub(super) fn use_it(&self) {
+    pub(crate) fn use_it(&self) {
         if !self.used.load(Relaxed) {
             // Ordering: Relaxed; a sleeper that must learn of it is told by a fence, see `Idle`.
             self.used.store(true, Relaxed);
@@ -89,11 +78,17 @@ impl Clock {
     }
 
     #[inline]
-    pub(super) fn is_used(&self) -> bool {
+    pub(crate) fn is_used(&self) -> bool {
         self.used.load(Relaxed)
     }
 
-    pub(super) fn is_paused(&self) -> bool {
+    /// Whether anybody has ever paused it.
+    #[inline]
+    pub(crate) fn is_moved(&self) -> bool {
+        self.moved.load(Relaxed)
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
         self.moved.load(Relaxed) && self.hands.lock().since.is_none()
     }
 
@@ -128,10 +123,9 @@ impl Clock {
         paused
     }
 
-    /// Moves a clock that stands still to `time`, as the wheels count it, unless it is later.
-    pub(super) fn advance_to(&self, time: u64) {
+    /// Moves a clock that stands still to `target`, unless it is later.
+    pub(super) fn advance_to(&self, target: Instant) {
         let mut hands = self.hands.lock();
-        let target = after(self.epoch, Duration::from_nanos(time));
         if hands.since.is_none() && hands.shown < target {
             hands.shown = target;
         }

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use super::shard::{SharedShard, Timers};
+use super::shard::{Shard, Timers};
 
 /// What the executor does for the timers, on a thread of its own.
 pub(crate) trait Host {
@@ -10,7 +10,7 @@ pub(crate) trait Host {
     fn timers(&self) -> &Timers;
 
     /// The shard for timers that are set on this thread.
-    fn shard(&self) -> &SharedShard;
+    fn shard(&self) -> &'static Shard;
 
     /// A timer has been set on this thread that is the first of its shard to be due.
     fn hurry(&self, deadline: u64);

@@ -50,7 +50,7 @@ pub use std::time::{Duration, Instant};
 
 pub use self::channel::{RecvTimeoutFuture, SendTimeoutFuture};
 pub use self::interval::{Interval, MissedTickBehavior, Tick, interval, interval_at};
-pub(crate) use self::shard::{SharedShard, Timers};
+pub(crate) use self::shard::{Shard, Timers};
 pub use self::sleep::{Sleep, sleep, sleep_until};
 pub use self::test_clock::{Advance, advance, pause, resume};
 pub use self::timeout::{Elapsed, Timeout, timeout, timeout_at};

@@ -142,27 +142,28 @@ impl Sleep {
             Due::Unknown if self.deadline <= now() => return true,
             _ => {}
         }
-        self.registration = self.register(cx);
-        if self.registration.is_none() {
-            panic!(
-                "a timer (of {}) was polled on a thread that is in no annulus runtime, or in one \
-                 that is being shut down; await it inside `annulus::block_on` or in a spawned \
-                 task, or wait on this thread with a method that ends in `_blocking`",
-                self.made_at
-            );
-        }
+        self.register(cx);
         false
     }
 
-    fn register(&self, cx: &Context<'_>) -> Option<Registration> {
-        context::with(|host| {
-            let host = host?;
-            let (registration, first) = Registration::new(host.shard(), self.deadline, cx.waker())?;
-            if first {
-                host.hurry(host.timers().clock().nanos(self.deadline));
+    fn register(&mut self, cx: &Context<'_>) {
+        let shard = context::with(|host| host.map(|host| host.shard()));
+        if let Some(shard) = shard {
+            let time = shard.nanos(self.deadline);
+            self.registration = Registration::new(shard, time, cx.waker());
+            if self.registration.is_some() {
+                if shard.is_first(time) {
+                    context::with(|host| host.map(|host| host.hurry(time)));
+                }
+                return;
             }
-            Some(registration)
-        })
+        }
+        panic!(
+            "a timer (of {}) was polled on a thread that is in no annulus runtime, or in one that \
+             is being shut down; await it inside `annulus::block_on` or in a spawned task, or \
+             wait on this thread with a method that ends in `_blocking`",
+            self.made_at
+        );
     }
 }
 

@@ -94,12 +94,14 @@ impl Wheel {
         }
     }
 
-    /// The number of timers that have not fired.
-    pub(super) fn len(&self) -> usize {
-        self.len
+    /// Whether all timers have fired.
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.len == 0
     }
 
     /// Sets a timer, and gives the key by which its owner knows it.
+    #[inline]
     pub(super) fn insert(&mut self, deadline: u64, waker: Waker) -> u32 {
         let entry = Entry { deadline, waker: Some(waker), list: NO_LIST, previous: END, next: END };
         let key = self.entries.insert(entry) as u32;
@@ -109,6 +111,7 @@ impl Wheel {
     }
 
     /// Ends a timer, fired or not; the waker that was not woken is for the caller to drop.
+    #[inline]
     pub(super) fn remove(&mut self, key: u32) -> Option<Waker> {
         self.unlink(key);
         self.entries.remove(key as usize).waker
@@ -126,8 +129,8 @@ impl Wheel {
     }
 
     /// The waker of a timer; none after it has fired.
-    pub(super) fn waker(&mut self, key: u32) -> &mut Option<Waker> {
-        &mut self.entry(key).waker
+    pub(super) fn waker(&mut self, key: u32) -> Option<&mut Waker> {
+        self.entry(key).waker.as_mut()
     }
 
     /// Fires the next timer that is due, and gives its waker.
@@ -170,13 +173,14 @@ impl Wheel {
     /// Takes one step towards `now`: empties the first slot that it has reached. False if there
     /// is nothing to take.
     fn turn(&mut self, now: u64) -> bool {
-        let granule = now >> GRANULE;
+        // Another thread may have read the clock after us, and been here before.
+        let granule = (now >> GRANULE).max(self.cursor);
         let first = self.first_slot().filter(|&(_, _, start)| start <= granule);
         let Some((level, list, start)) = first else {
-            self.cursor = self.cursor.max(granule);
+            self.cursor = granule;
             return false;
         };
-        self.cursor = self.cursor.max(start);
+        self.cursor = start;
         let mut sorted = std::mem::take(&mut self.sorted);
         sorted.extend(self.keys(list).filter(|&key| {
             // In an earlier granule all are due; and on a higher level all go down.
@@ -211,20 +215,23 @@ impl Wheel {
         std::iter::successors(link(self.lists[usize::from(list)].first), next)
     }
 
+    #[inline]
     fn entry(&mut self, key: u32) -> &mut Entry {
         &mut self.entries[key as usize]
     }
 
     /// Puts a timer into the slot of its deadline.
+    #[inline]
     fn place(&mut self, key: u32) {
         let granule = (self.entry(key).deadline >> GRANULE).max(self.cursor);
-        let level = (granule ^ self.cursor).checked_ilog2().unwrap_or(0) / DIGIT;
+        let level = ((granule ^ self.cursor) | 1).ilog2() / DIGIT;
         let slot = granule >> (DIGIT * level) & (SLOTS as u64 - 1);
         self.occupied[level as usize] |= 1 << slot;
         self.link(key, level as u16 * SLOTS as u16 + slot as u16);
     }
 
     /// Appends a timer that is in no list.
+    #[inline]
     fn link(&mut self, key: u32, list: u16) {
         let ends = &mut self.lists[usize::from(list)];
         let last = std::mem::replace(&mut ends.last, key);
@@ -238,6 +245,7 @@ impl Wheel {
     }
 
     /// Takes a timer out of its list, if it is in one.
+    #[inline]
     fn unlink(&mut self, key: u32) {
         let entry = self.entry(key);
         let (list, previous, next) = (entry.list, entry.previous, entry.next);

@@ -40,7 +40,7 @@ impl Timers {
     /// Fires one, and says which.
     fn pop(&mut self, now: u64) -> Option<usize> {
         let waker = self.wheel.pop(now)?;
-        let id = self.wakers.iter().position(|other| other.will_wake(&waker));
+        let id = self.wakers.iter().position(|other| other.data() == waker.data());
         Some(id.expect("a waker that was given"))
     }
 }
@@ -52,11 +52,10 @@ fn distance(rng: &mut Rng) -> u64 {
     far & (u64::MAX >> (63 - bits))
 }
 
-/// What fires, in which order, and when, is as if the timers were a map sorted by deadline, and
-/// by age among equals.
+/// What fires, and when, is as if the timers were a map sorted by deadline.
 #[test]
 fn as_a_sorted_map() {
-    let (runs, steps) = if cfg!(miri) { (4, 100) } else { (300, 400) };
+    let (runs, steps) = if cfg!(miri) { (3, 80) } else { (300, 400) };
     for seed in 1..=runs {
         let mut rng = Rng::new(seed);
         let mut timers = Timers::new();
@@ -107,13 +106,15 @@ fn as_a_sorted_map() {
             }
             let earliest = model.first_key_value().map_or(NEVER, |(&(deadline, _), ())| deadline);
             assert!(timers.wheel.next() <= earliest, "seed {seed}: nobody would come in time");
-            assert_eq!(timers.wheel.len(), model.len());
+            assert_eq!(timers.wheel.is_empty(), model.is_empty());
             // Some of what is due, so that it is also cancelled and reset.
             for _ in 0..rng.below(6) {
+                // A clock that another thread has read a little earlier.
+                let read = now - if rng.below(4) == 0 { distance(&mut rng).min(now) } else { 0 };
                 let next = model.first_key_value().map(|(&key, ())| key);
-                let due = next.filter(|&(deadline, _)| deadline <= now);
-                let popped = timers.pop(now);
-                assert_eq!(popped.is_some(), due.is_some(), "seed {seed}");
+                let popped = timers.pop(read);
+                let due = next.is_some_and(|(deadline, _)| deadline <= read);
+                assert!(popped.is_some() || !due, "seed {seed}: forgotten");
                 let Some(id) = popped else { break };
                 let timer = owned.iter_mut().find(|timer| timer.0 == id).unwrap();
                 let deadline = timer.2.take().expect("it fires once");
@@ -127,8 +128,8 @@ fn as_a_sorted_map() {
 /// Whatever is due at one time fires in the order of the deadlines.
 #[test]
 fn in_order() {
-    let count = if cfg!(miri) { 100 } else { 3000 };
-    for seed in 1..=20 {
+    let (runs, count) = if cfg!(miri) { (4, 60) } else { (20, 3000) };
+    for seed in 1..=runs {
         let mut rng = Rng::new(seed);
         let mut timers = Timers::new();
         let mut deadlines: Vec<(u64, usize)> = (0..count)
@@ -143,7 +144,7 @@ fn in_order() {
         for now in [1 << 20, 1 << 30, 1 << 40, u64::MAX].into_iter().skip(seed as usize % 4) {
             while let Some(waker) = timers.wheel.pop(now) {
                 let (deadline, id) = deadlines[fired];
-                assert!(waker.will_wake(&timers.wakers[id]), "seed {seed}, number {fired}");
+                assert_eq!(waker.data(), timers.wakers[id].data(), "seed {seed}, number {fired}");
                 assert!(deadline <= now);
                 fired += 1;
             }
@@ -175,7 +176,7 @@ fn next_leads_to_each_timer() {
     let mut rng = Rng::new(3);
     let mut deadlines: Vec<u64> = (0..50).map(|_| distance(&mut rng)).collect();
     for &deadline in &deadlines {
-        let _ = timers.set(deadline);
+        timers.set(deadline);
     }
     deadlines.sort_unstable();
     for deadline in deadlines {
@@ -208,6 +209,6 @@ fn a_key_is_its_owners_until_it_is_removed() {
     assert_eq!(third, first, "and then it is");
     timers.wheel.remove(second).unwrap().wake();
     assert_eq!(timers.ids[1].0.load(SeqCst), 1);
-    assert_eq!(timers.wheel.len(), 1);
+    assert!(!timers.wheel.is_empty());
     assert!(timers.wheel.pop_any().is_some() && timers.wheel.pop_any().is_none());
 }

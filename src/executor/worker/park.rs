@@ -15,6 +15,14 @@ use std::time::Duration;
 use super::{LONGEST_NAP, NAP, Worker};
 use crate::executor::driver;
 
+/// How long a seat sleeps.
+pub(super) enum Nap {
+    /// It has its bit back, and is awake.
+    Over,
+    For(Duration),
+    UntilWoken,
+}
+
 impl Worker<'_> {
     #[cold]
     pub(super) fn resign_sentinel(&mut self) {
@@ -48,9 +56,15 @@ impl Worker<'_> {
         unsafe { self.shared.registry.collect(self.index) };
         idle.park(self.index);
         // Without the bit a "go" is on its way, or a guest has the seat until it sends one.
-        let mut awake = (called() || self.shared.has_work()) && self.take_back();
-        let mut nap = if awake { None } else { self.nap() };
-        while !awake {
+        if (called() || self.shared.has_work()) && self.take_back() {
+            return;
+        }
+        let mut nap = match self.nap() {
+            Nap::Over => return,
+            Nap::For(time) => Some(time),
+            Nap::UntilWoken => None,
+        };
+        loop {
             if self.seat.take_go(self.is_guest) {
                 self.searching = true;
                 return;
@@ -59,31 +73,34 @@ impl Worker<'_> {
                 return;
             }
             driver::wait(nap);
-            if nap.is_some() {
-                awake = self.take_back();
-                if !awake {
-                    // Claimed: for work, then the "go" is near; or by a guest, then it may be far.
-                    nap = None;
-                    if self.sentinel {
-                        self.resign_sentinel();
-                    }
-                    if self.keeps.is_some() {
-                        self.entrust_timers();
-                    }
-                }
+            if nap.take().is_none() {
+                continue;
+            }
+            if self.take_back() {
+                return;
+            }
+            // Claimed: for work, then the "go" is near; or by a guest, then it may be far.
+            if self.sentinel {
+                self.resign_sentinel();
+            }
+            if self.keeps.is_some() {
+                self.entrust_timers();
             }
         }
     }
 
     /// Gets the seat's bit back; false if somebody else has it.
     fn take_back(&self) -> bool {
-        let take = || self.shared.idle.take(self.index);
-        // Where a guest sits, the bit is the guest's.
+        self.if_ours(|| self.shared.idle.take(self.index))
+    }
+
+    /// Calls `take`, which takes the seat's bit; not if a guest sits on our seat, whose bit it is.
+    pub(super) fn if_ours(&self, take: impl FnOnce() -> bool) -> bool {
         if self.is_guest { take() } else { self.seat.take_back(take) }
     }
 
     /// How long to sleep at most: see the module's table.
-    fn nap(&mut self) -> Option<Duration> {
+    fn nap(&mut self) -> Nap {
         let idle = &self.shared.idle;
         if let Some(kept) = self.keeps.take() {
             idle.stop_keeping(kept);
@@ -98,14 +115,14 @@ impl Worker<'_> {
             }
         }
         if !self.sentinel && !idle.become_sentinel() {
-            return None;
+            return Nap::UntilWoken;
         }
         self.sentinel = true;
         let nap = self.nap;
         if let Some(time) = self.until_due().filter(|&time| time < nap) {
-            return Some(time);
+            return Nap::For(time);
         }
         self.nap = (nap * 2).min(LONGEST_NAP);
-        Some(nap)
+        Nap::For(nap)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::park::Nap;
 use super::{POLLS_PER_CLOCK, Worker};
 use crate::executor::wake_all;
 use crate::time::NEVER;
@@ -20,7 +21,7 @@ impl Worker<'_> {
     /// go to the end of this seat's ring, in the order of the deadlines.
     #[inline]
     pub(super) fn fire_due(&mut self, now: impl FnOnce() -> Instant) -> bool {
-        self.shared.timers.is_used() && self.fire(now())
+        self.shared.timers.clock().is_used() && self.fire(now())
     }
 
     #[cold]
@@ -72,31 +73,51 @@ impl Worker<'_> {
 
     /// All others sleep: for how long to sleep, so that no timer is late. Without timers, or if
     /// another keeps the time, until woken.
-    pub(super) fn keep_time(&mut self) -> Option<Duration> {
+    pub(super) fn keep_time(&mut self) -> Nap {
         let (idle, timers) = (&self.shared.idle, &self.shared.timers);
         loop {
             let first = timers.next(|_| Duration::ZERO);
             if first == NEVER {
-                return None;
+                return Nap::UntilWoken;
             }
-            if timers.is_paused() {
-                // Everybody waits, so time may pass.
-                timers.advance();
-                return Some(Duration::ZERO);
+            if timers.clock().is_paused() {
+                return self.pass_time();
             }
-            self.keeps = Some(idle.keep_time(self.index, first)?);
+            self.keeps = idle.keep_time(self.index, first);
+            if self.keeps.is_none() {
+                return Nap::UntilWoken;
+            }
             self.context.set_concerned(true);
             // A timer that was set meanwhile may be earlier.
             if first <= timers.next(|_| Duration::ZERO) {
-                return Some(self.until(first));
+                return Nap::For(self.until(first));
             }
         }
+    }
+
+    /// The clock stands still, and everybody waits: moves it to the next timer. If somebody is
+    /// awake after all, the last to go to sleep will do it.
+    #[cold]
+    fn pass_time(&self) -> Nap {
+        let (idle, shared) = (&self.shared.idle, self.shared);
+        // So that nobody wakes up, and sets timers, between our look at them and the move.
+        if !self.if_ours(|| idle.take_all()) {
+            return Nap::UntilWoken;
+        }
+        let called = shared.guest.is_called();
+        if !called {
+            shared.timers.advance();
+        }
+        idle.release_others(self.index);
+        let others = (0..shared.seats.len()).filter(|&seat| seat != self.index);
+        others.for_each(|seat| shared.seats[seat].nudge());
+        Nap::Over
     }
 
     /// The time until a timer is due that nobody else looks after.
     pub(super) fn until_due(&self) -> Option<Duration> {
         let first = self.shared.timers.next(|seat| self.patience(seat));
-        (first != NEVER && !self.shared.timers.is_paused()).then(|| self.until(first))
+        (first != NEVER && !self.shared.timers.clock().is_paused()).then(|| self.until(first))
     }
 
     fn until(&self, time: u64) -> Duration {
