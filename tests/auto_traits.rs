@@ -17,6 +17,7 @@ use annulus::sync::{
     OwnedSemaphorePermit, Read, RwLock, RwLockReadGuard, RwLockWriteGuard, Semaphore,
     SemaphorePermit, Write,
 };
+use annulus::task::{self, AbortHandle};
 use annulus::time::{
     Advance, Elapsed, Interval, MissedTickBehavior, RecvTimeoutFuture, SendTimeoutFuture, Sleep,
     Tick, Timeout,
@@ -66,6 +67,9 @@ fn handles_cross_threads_if_messages_do() {
     all::<Builder>();
     all::<JoinHandle<Message>>();
     all::<JoinError>();
+    all::<AbortHandle>();
+    all::<task::Id>();
+    all::<task::Builder>();
     all::<YieldNow>();
     all::<SendError<u8>>();
     all::<TrySendError<u8>>();

@@ -10,7 +10,7 @@ use std::thread;
 
 use annulus::task::{self, AbortHandle};
 use annulus::{Builder, Runtime, yield_now};
-use support::{Counted, now, panic_text, rounds};
+use support::{Counted, now, panic_text};
 
 mod support;
 
@@ -20,17 +20,17 @@ fn runtime(workers: usize) -> Runtime {
 
 #[test]
 fn ids_are_unique_over_threads_and_runtimes() {
-    let count = rounds(3000);
+    const COUNT: usize = if cfg!(miri) { 30 } else { 3000 };
     let ids = || {
         let runtime = runtime(2);
         runtime.block_on(async {
-            let tasks: Vec<_> = (0..count).map(|_| annulus::spawn(async {})).collect();
+            let tasks: Vec<_> = (0..COUNT).map(|_| annulus::spawn(async {})).collect();
             tasks.iter().map(|task| task.id()).collect::<Vec<_>>()
         })
     };
     let threads = [(); 3].map(|()| thread::spawn(ids));
     let all: Vec<_> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
-    assert_eq!(all.iter().collect::<HashSet<_>>().len(), 3 * count);
+    assert_eq!(all.iter().collect::<HashSet<_>>().len(), 3 * COUNT);
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn id_outside_of_a_task_panics_and_says_what_to_do() {
 #[test]
 fn a_panic_carries_the_id_and_the_payload() {
     let runtime = runtime(1);
-    let task = runtime.spawn(async { std::panic::panic_any(7_u8) });
+    let task = runtime.spawn(async { std::panic::panic_any(7_u8) as () });
     let id = task.id();
     let error: task::JoinError = runtime.block_on(task).unwrap_err();
     assert_eq!((error.id(), error.is_panic()), (id, true));
@@ -134,7 +134,7 @@ fn aborting_itself_takes_effect_at_the_next_await() {
     let runtime = runtime(1);
     let polls = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&polls);
-    let (tx, rx) = annulus::channel::oneshot();
+    let (tx, rx) = annulus::channel::oneshot::channel();
     let task = runtime.spawn(async move {
         let me: AbortHandle = rx.await.unwrap();
         me.abort();
@@ -154,6 +154,34 @@ fn a_join_polled_after_its_end_panics() {
     let runtime = runtime(1);
     let mut task = runtime.spawn(async {});
     runtime.block_on(&mut task).unwrap();
-    let mut poll = || std::pin::pin!(&mut task).poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+    let mut poll = || {
+        std::pin::pin!(&mut task)
+            .poll(&mut std::task::Context::from_waker(std::task::Waker::noop()))
+    };
     assert!(panic_text(&mut poll).contains("joined already"));
+}
+
+#[test]
+fn a_name_is_shown_by_handles_and_errors() {
+    let runtime = runtime(1);
+    let spawn = |panics: bool| {
+        let name = String::from("sieve");
+        task::Builder::new().name(name).spawn_on(async move { assert!(!panics, "boom") }, &runtime)
+    };
+    let task = spawn(true);
+    let shown = |debug: &dyn std::fmt::Debug| format!("{debug:?}").contains("name: \"sieve\"");
+    let abort = task.abort_handle();
+    assert!(shown(&task) && shown(&abort));
+    let error = runtime.block_on(task).unwrap_err();
+    assert!(shown(&abort), "also after the end");
+    drop((abort, runtime.block_on(spawn(false))));
+    assert_eq!(error.name(), Some("sieve"));
+    let text = error.to_string();
+    assert!(text.starts_with("the task `sieve` spawned at tests/task_handles.rs:"), "{text}");
+    assert!(text.ends_with("panicked: boom"), "{text}");
+    let nameless = task::Builder::new().spawn_on(pending::<()>(), &runtime);
+    assert!(!format!("{nameless:?}").contains("name:"));
+    nameless.abort();
+    let text = runtime.block_on(nameless).unwrap_err().to_string();
+    assert!(text.starts_with("the task spawned at tests/task_handles.rs:"), "{text}");
 }

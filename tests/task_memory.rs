@@ -3,16 +3,18 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::future::{pending, ready};
+use std::sync::Mutex;
 use std::sync::atomic::AtomicIsize;
 use std::sync::atomic::Ordering::SeqCst;
 
-use annulus::Builder;
+use annulus::{Builder, Runtime, task, yield_now};
 
-/// Counts what each thread asks for, and what all have and have not given back.
+/// Counts what this thread asks for, and what all have and have not given back.
 struct Counting;
 
 thread_local! {
-    static REQUESTED: Cell<usize> = const { Cell::new(0) };
+    static REQUESTS: Cell<usize> = const { Cell::new(0) };
+    static BYTES: Cell<usize> = const { Cell::new(0) };
 }
 
 static LIVE: AtomicIsize = AtomicIsize::new(0);
@@ -20,7 +22,8 @@ static LIVE: AtomicIsize = AtomicIsize::new(0);
 // SAFETY: the system's allocator does it all.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        REQUESTED.set(REQUESTED.get() + layout.size());
+        REQUESTS.set(REQUESTS.get() + 1);
+        BYTES.set(BYTES.get() + layout.size());
         LIVE.fetch_add(layout.size() as isize, SeqCst);
         // SAFETY: the caller's contract is the same.
         unsafe { System.alloc(layout) }
@@ -36,45 +39,101 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-/// The smallest request of several, since now and then a list of the executor grows.
-fn requested<R>(mut call: impl FnMut() -> R) -> usize {
+/// `LIVE` is every test's.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+fn alone(test: impl FnOnce(&Runtime)) {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(|poison| poison.into_inner());
+    test(&Builder::new().worker_threads(1).build().unwrap());
+}
+
+/// How often a call allocates, and how much: the least of several, since now and then a list of
+/// the executor grows.
+fn requested<R>(mut call: impl FnMut() -> R) -> (usize, usize) {
     let one = |_| {
-        let before = REQUESTED.get();
+        let before = (REQUESTS.get(), BYTES.get());
         std::mem::forget(call());
-        REQUESTED.get() - before
+        (REQUESTS.get() - before.0, BYTES.get() - before.1)
     };
     (0..10).map(one).min().unwrap()
 }
 
 #[test]
-fn a_task_takes_96_bytes_and_gives_them_back() {
-    let runtime = Builder::new().worker_threads(1).build().unwrap();
-    runtime.block_on(async {
-        assert_eq!(requested(|| annulus::spawn(ready(()))), 96);
-        assert_eq!(requested(|| annulus::spawn(ready(7_u64))), 96 + 8 * usize::from(size_of_val(&ready(7_u64)) > 8));
-        assert_eq!(requested(|| annulus::spawn(async {})), 96);
-        assert_eq!(requested(|| annulus::spawn(pending::<u64>())), 96);
-        // A future that is larger takes what it takes.
-        assert_eq!(requested(|| annulus::spawn(async { drop([pending::<()>().await; 100]) })), 96);
+fn a_spawn_allocates_once_and_little() {
+    alone(|runtime| {
+        runtime.block_on(async {
+            assert_eq!(requested(|| annulus::spawn(ready(()))), (1, 80));
+            assert_eq!(requested(|| annulus::spawn(async {})), (1, 80));
+            assert_eq!(requested(|| annulus::spawn(pending::<u64>())), (1, 80));
+            // A failure takes no more than a pointer, and shares its place with the future.
+            assert_eq!(requested(|| annulus::spawn(pending::<[u8; 16]>())), (1, 88));
+            assert_eq!(requested(|| annulus::spawn(ready(7_u64))), (1, 88));
+            // A name, and only a name, takes room of its own.
+            let named = || task::Builder::new().name("n").spawn(async {});
+            assert_eq!(requested(named), (2, 97));
+        });
     });
-    runtime.block_on(async {
-        for _ in 0..1000 {
-            annulus::spawn(async {}).await.unwrap();
-        }
-        let before = LIVE.load(SeqCst);
-        for _ in 0..1000 {
-            let task = annulus::spawn(ready(String::from("output")));
-            let (abort, again) = (task.abort_handle(), task.abort_handle());
-            drop(abort);
-            task.await.unwrap();
-            drop(again);
-            annulus::spawn(pending::<()>()).abort_handle().abort();
-            annulus::yield_now().await;
-        }
-        for _ in 0..200 {
-            annulus::yield_now().await;
-        }
-        let grown = LIVE.load(SeqCst) - before;
-        assert!(grown < 96 * 100, "{grown} bytes of 2000 tasks are left");
+}
+
+#[test]
+fn ten_thousand_idle_tasks_take_96_bytes_each() {
+    const TASKS: usize = 10_000;
+    alone(|runtime| {
+        let bytes = runtime.block_on(async {
+            let mut tasks = Vec::with_capacity(TASKS);
+            let before = LIVE.load(SeqCst);
+            tasks.extend((0..TASKS).map(|_| annulus::spawn(pending::<()>())));
+            let bytes = LIVE.load(SeqCst) - before;
+            tasks.iter().for_each(|task| task.abort());
+            for task in tasks {
+                assert!(task.await.unwrap_err().is_cancelled());
+            }
+            bytes
+        });
+        // The list of live tasks is part of it.
+        assert!(bytes as usize <= 96 * TASKS, "{} bytes each", bytes as usize / TASKS);
+    });
+}
+
+#[test]
+fn spawn_and_join_allocates_once() {
+    alone(|runtime| {
+        runtime.block_on(async {
+            for round in 0..2 {
+                let before = REQUESTS.get();
+                for _ in 0..100 {
+                    annulus::spawn(async {}).await.unwrap();
+                }
+                // At first the executor's lists grow.
+                assert!(round == 0 || REQUESTS.get() - before == 100);
+            }
+        });
+    });
+}
+
+#[test]
+fn the_memory_comes_back() {
+    alone(|runtime| {
+        runtime.block_on(async {
+            let round = async |tasks| {
+                for _ in 0..tasks {
+                    let task = annulus::spawn(ready(String::from("output")));
+                    let (abort, again) = (task.abort_handle(), task.abort_handle());
+                    drop(abort);
+                    task.await.unwrap();
+                    drop(again);
+                    let task = annulus::spawn(pending::<()>());
+                    task.abort();
+                    task.await.unwrap_err();
+                    annulus::spawn(pending::<()>()).abort_handle().abort();
+                    yield_now().await;
+                }
+            };
+            round(1000).await;
+            let before = LIVE.load(SeqCst);
+            round(1000).await;
+            let grown = LIVE.load(SeqCst) - before;
+            assert!(grown < 80 * 100, "{grown} bytes of 3000 tasks are left");
+        });
     });
 }

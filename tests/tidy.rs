@@ -20,7 +20,7 @@ const RANKS: [(&str, u32); 12] = [
 ];
 
 /// The files that may say `unsafe`.
-const UNSAFE: [&str; 35] = [
+const UNSAFE: [&str; 36] = [
     "channel/batch.rs",
     "channel/blocking.rs",
     "channel/core.rs",
@@ -49,6 +49,7 @@ const UNSAFE: [&str; 35] = [
     "sync/mutex.rs",
     "sync/once_cell.rs",
     "sync/rwlock.rs",
+    "task/abort.rs",
     "task/join.rs",
     "task/list.rs",
     "task/raw.rs",

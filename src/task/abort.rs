@@ -64,10 +64,6 @@ impl Drop for AbortHandle {
 
 impl fmt::Debug for AbortHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AbortHandle")
-            .field("id", &self.id())
-            .field("spawned", &format_args!("{}", self.0.header().location))
-            .field("finished", &self.is_finished())
-            .finish()
+        self.0.debug("AbortHandle", f)
     }
 }

@@ -7,12 +7,13 @@ use std::panic::Location;
 use std::sync::{Mutex, PoisonError};
 
 use super::id::Id;
-use super::raw::Header;
+use super::raw::Task;
 
 /// Why a task has no output: it panicked, or it was cancelled.
 pub struct JoinError {
     id: Id,
     spawned: &'static Location<'static>,
+    name: Option<Box<str>>,
     failure: Failure,
 }
 
@@ -32,8 +33,10 @@ impl Failure {
 }
 
 impl JoinError {
-    pub(super) fn new(header: &Header, failure: Failure) -> Self {
-        Self { id: header.id, spawned: header.location, failure }
+    pub(super) fn new(task: Task, failure: Failure) -> Self {
+        let header = task.header();
+        let name = task.name().map(Box::from);
+        Self { id: header.id, spawned: header.location, name, failure }
     }
 
     /// The id of the task.
@@ -54,6 +57,11 @@ impl JoinError {
     /// Where the task was spawned.
     pub fn spawned_at(&self) -> &'static Location<'static> {
         self.spawned
+    }
+
+    /// The name that the task's [`Builder`](super::Builder) gave it, if it did.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
     }
 
     /// Gives the panic's payload, for `std::panic::resume_unwind`.
@@ -95,11 +103,15 @@ impl JoinError {
 
 impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { id: _, spawned, failure } = self;
+        let Self { id: _, spawned, name, failure } = self;
+        f.write_str("the task ")?;
+        if let Some(name) = name {
+            write!(f, "`{name}` ")?;
+        }
         match failure {
-            Failure::Cancelled => write!(f, "the task spawned at {spawned} was cancelled"),
+            Failure::Cancelled => write!(f, "spawned at {spawned} was cancelled"),
             Failure::Panicked(payload) => {
-                write!(f, "the task spawned at {spawned} panicked")?;
+                write!(f, "spawned at {spawned} panicked")?;
                 let payload = payload.lock().unwrap_or_else(PoisonError::into_inner);
                 let message = payload
                     .downcast_ref::<&str>()

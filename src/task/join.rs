@@ -147,10 +147,6 @@ impl<T> Drop for JoinHandle<T> {
 
 impl<T> fmt::Debug for JoinHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JoinHandle")
-            .field("id", &self.id())
-            .field("spawned", &format_args!("{}", self.task.header().location))
-            .field("finished", &self.is_finished())
-            .finish()
+        self.task.debug("JoinHandle", f)
     }
 }
