@@ -70,6 +70,13 @@ fn handles_cross_threads_if_messages_do() {
     all::<AbortHandle>();
     all::<task::Id>();
     all::<task::Builder>();
+    all::<task::LocalKey<Rc<u8>>>();
+    all::<task::LocalScope<u8, std::future::Ready<u8>>>();
+    all::<task::AccessError>();
+    all::<task::ConsumeBudget>();
+    all::<task::Unconstrained<std::future::Ready<u8>>>();
+    all::<task::JoinSet<Message>>();
+    all::<task::JoinNext<'static, Message>>();
     all::<YieldNow>();
     all::<SendError<u8>>();
     all::<TrySendError<u8>>();
@@ -196,6 +203,8 @@ lacks!(
     Unpin:
     // It polls the future in its place.
     Timeout<PhantomPinned>,
+    task::LocalScope<u8, PhantomPinned>,
+    task::Unconstrained<PhantomPinned>,
 );
 
 lacks!(
@@ -260,6 +269,11 @@ lacks!(
     Producer<'static, Rc<u8>>,
     Consumer<'static, Rc<u8>>,
     JoinHandle<Rc<u8>>,
+    // The value goes where the task goes.
+    task::LocalScope<Rc<u8>, std::future::Ready<u8>>,
+    task::LocalScope<u8, Rc<u8>>,
+    task::JoinSet<Rc<u8>>,
+    task::JoinNext<'static, Rc<u8>>,
 );
 
 lacks!(

@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use super::{Runtime, spawn_from};
-use crate::task::{Builder, JoinHandle};
+use crate::task::{AbortHandle, Builder, JoinHandle, JoinSet, Origin};
 
 impl Builder {
     /// Runs a future as a task, as [`spawn`](crate::spawn) does.
@@ -34,5 +34,44 @@ impl Builder {
             Ok(named) => runtime.shared.spawn(future, named),
             Err(nameless) => runtime.shared.spawn(future, nameless),
         }
+    }
+}
+
+impl<T: Send + 'static> JoinSet<T> {
+    /// Runs a future as a task of the set, where [`spawn`](crate::spawn) would.
+    ///
+    /// # Panics
+    ///
+    /// If the global runtime is needed and the system refuses to start its threads.
+    #[track_caller]
+    pub fn spawn<F>(&mut self, future: F) -> AbortHandle
+    where
+        F: Future<Output = T> + Send + 'static,
+    {
+        let origin = Origin::caller();
+        self.add(future, |member| spawn_from(member, origin))
+    }
+
+    /// Runs a future as a task of the set, in this runtime.
+    #[track_caller]
+    pub fn spawn_on<F>(&mut self, future: F, runtime: &Runtime) -> AbortHandle
+    where
+        F: Future<Output = T> + Send + 'static,
+    {
+        let origin = Origin::caller();
+        self.add(future, |member| runtime.shared.spawn(member, origin))
+    }
+}
+
+impl<F> FromIterator<F> for JoinSet<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    /// Spawns each future as a task of a new set.
+    fn from_iter<I: IntoIterator<Item = F>>(futures: I) -> Self {
+        let mut set = Self::new();
+        futures.into_iter().for_each(|future| drop(set.spawn(future)));
+        set
     }
 }

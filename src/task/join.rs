@@ -84,6 +84,16 @@ impl<T> JoinHandle<T> {
         self.task.header().id
     }
 
+    /// The output, if the task is complete.
+    pub(super) fn try_join(&mut self) -> Option<Result<T, JoinError>> {
+        if self.taken || !self.is_finished() {
+            return None;
+        }
+        self.taken = true;
+        // SAFETY: the task is complete, JOIN_INTEREST is ours, and `taken` was false (rule 3).
+        Some(unsafe { self.task.take_output() })
+    }
+
     /// Leaves `waker` for who completes the task; `TooLate` if that has happened.
     fn leave_waker(&self, waker: &Waker) -> Handle {
         let header = self.task.header();
@@ -116,10 +126,9 @@ impl<T> Future for JoinHandle<T> {
         if !self.is_finished() && self.leave_waker(cx.waker()) == Handle::Done {
             return Poll::Pending;
         }
-        self.taken = true;
+        let result = self.try_join().expect("it was not taken, and the task is complete");
         budget::spend();
-        // SAFETY: the task is complete, JOIN_INTEREST is ours, and `taken` was false (rule 3).
-        Poll::Ready(unsafe { self.task.take_output() })
+        Poll::Ready(result)
     }
 }
 

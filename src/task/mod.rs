@@ -26,22 +26,28 @@
 //!    FAILED, the failure, until whose it is (rule 3) takes it once.
 
 mod abort;
+mod budget;
 mod builder;
 mod error;
 mod id;
 mod join;
+mod join_set;
 mod list;
 mod raw;
 mod state;
+mod task_local;
 mod waker;
 
 pub use self::abort::AbortHandle;
+pub use self::budget::{ConsumeBudget, Unconstrained, consume_budget, unconstrained};
 pub use self::builder::Builder;
 pub use self::error::JoinError;
 pub use self::id::{Id, id, try_id};
 pub use self::join::JoinHandle;
+pub use self::join_set::{JoinNext, JoinSet};
 pub(crate) use self::list::{List, Stack};
 pub(crate) use self::raw::{Completed, Name, Origin, Runnable, Schedule, TaskId, spawn};
+pub use self::task_local::{AccessError, LocalKey, LocalScope};
 pub(crate) use self::waker::register as register_waker;
 
 #[cfg(all(test, annulus_loom))]
