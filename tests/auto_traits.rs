@@ -70,6 +70,8 @@ fn handles_cross_threads_if_messages_do() {
     all::<AbortHandle>();
     all::<task::Id>();
     all::<task::Builder>();
+    unpin::<task::LocalSet>();
+    unpin::<task::RunUntil<'static, std::future::Ready<u8>>>();
     all::<task::LocalKey<Rc<u8>>>();
     all::<task::LocalScope<u8, std::future::Ready<u8>>>();
     all::<task::AccessError>();
@@ -277,7 +279,15 @@ lacks!(
 );
 
 lacks!(
+    Send:
+    // It stays on its thread.
+    task::LocalSet,
+    task::RunUntil<'static, std::future::Ready<u8>>,
+);
+
+lacks!(
     Sync:
+    task::LocalSet,
     Mutex<Rc<u8>>,
     // Who shares the guard shares the value.
     sync::MutexGuard<'static, Message>,

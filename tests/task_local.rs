@@ -5,7 +5,7 @@ use std::future::{Future, pending, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::mpsc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 
 use annulus::task::{consume_budget, unconstrained};
 use annulus::{Builder, Runtime, task_local, yield_now};

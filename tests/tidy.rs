@@ -20,7 +20,7 @@ const RANKS: [(&str, u32); 12] = [
 ];
 
 /// The files that may say `unsafe`.
-const UNSAFE: [&str; 36] = [
+const UNSAFE: [&str; 37] = [
     "channel/batch.rs",
     "channel/blocking.rs",
     "channel/core.rs",
@@ -52,6 +52,7 @@ const UNSAFE: [&str; 36] = [
     "task/abort.rs",
     "task/join.rs",
     "task/list.rs",
+    "task/local.rs",
     "task/raw.rs",
     "task/waker.rs",
     "time/context.rs",

@@ -44,12 +44,12 @@ pub(crate) use self::guest::block_on;
 use self::idle::Idle;
 pub(crate) use self::idle::MAX_SEATS;
 use self::injector::Injector;
-use self::registry::{OUTSIDE, Registry, UNLISTED};
+use self::registry::{OUTSIDE, Registry};
 use self::seat::Seat;
 use self::sharing::Sharing;
 use crate::primitive::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use crate::primitive::atomic::{AtomicUsize, fence};
-use crate::task::{self, Completed, JoinHandle, List, Name, Origin, Runnable, Schedule};
+use crate::task::{self, Completed, JoinHandle, List, Name, Origin, Runnable, Schedule, UNLISTED};
 use crate::time::Timers;
 use crate::util::{CachePadded, WakeBatch, budget};
 

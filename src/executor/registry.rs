@@ -17,11 +17,8 @@ use std::fmt;
 use crate::primitive::atomic::Ordering::Relaxed;
 use crate::primitive::atomic::{AtomicBool, AtomicUsize};
 use crate::primitive::{Mutex, UnsafeCell};
-use crate::task::{Completed, Stack, TaskId};
+use crate::task::{Completed, Live, Stack, TaskId, UNLISTED};
 use crate::util::CachePadded;
-
-/// The tag of a task that came too late to be listed; that of others is its key in its shard.
-pub(super) const UNLISTED: u32 = u32::MAX;
 
 /// The number of the shard of threads without a seat; that of the others is their seat's.
 pub(super) const OUTSIDE: usize = super::MAX_SEATS;
@@ -52,42 +49,6 @@ unsafe impl Sync for Shard {}
 struct Outside {
     live: Live,
     closed: bool,
-}
-
-/// Tasks by key. Eight bytes for each: so a slab it is not, whose entries have a tag.
-#[derive(Default)]
-struct Live {
-    tasks: Vec<Option<TaskId>>,
-    /// The keys that nobody has.
-    free: Vec<u32>,
-}
-
-impl Live {
-    #[inline]
-    fn insert(&mut self, task: TaskId) -> u32 {
-        if let Some(key) = self.free.pop() {
-            self.tasks[key as usize] = Some(task);
-            return key;
-        }
-        let key = u32::try_from(self.tasks.len()).ok().filter(|&key| key != UNLISTED);
-        self.tasks.push(Some(task));
-        key.expect("a worker has spawned 2^32 tasks that are still there")
-    }
-
-    #[inline]
-    fn remove(&mut self, key: u32) {
-        let listed = self.tasks[key as usize].take();
-        debug_assert!(listed.is_some(), "a task is listed once");
-        self.free.push(key);
-    }
-
-    fn is_empty(&self) -> bool {
-        self.tasks.len() == self.free.len()
-    }
-
-    fn iter(&self) -> impl Iterator<Item = TaskId> {
-        self.tasks.iter().flatten().cloned()
-    }
 }
 
 impl Registry {

@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use super::{Runtime, spawn_from};
-use crate::task::{AbortHandle, Builder, JoinHandle, JoinSet, Origin};
+use crate::task::{AbortHandle, Builder, JoinHandle, JoinSet, LocalSet, Origin};
 
 impl Builder {
     /// Runs a future as a task, as [`spawn`](crate::spawn) does.
@@ -73,5 +73,17 @@ where
         let mut set = Self::new();
         futures.into_iter().for_each(|future| drop(set.spawn(future)));
         set
+    }
+}
+
+impl LocalSet {
+    /// Runs a future to its end on this thread, in a runtime, and the tasks of the set meanwhile.
+    ///
+    /// # Panics
+    ///
+    /// As [`Runtime::block_on`].
+    #[track_caller]
+    pub fn block_on<F: Future>(&self, runtime: &Runtime, future: F) -> F::Output {
+        runtime.block_on(self.run_until(future))
     }
 }

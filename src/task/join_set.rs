@@ -26,6 +26,7 @@ use slab::Slab;
 use super::abort::AbortHandle;
 use super::error::JoinError;
 use super::join::JoinHandle;
+use super::raw::catch_quietly;
 use crate::util::SpinLock;
 use crate::wait::Event;
 use crate::wait::queue::Ticket;
@@ -95,7 +96,8 @@ impl Drop for End {
         let awaited = self.shared.told.is_awaited();
         drop(ended);
         if awaited {
-            self.shared.told.notify_waiters();
+            // A panic in here would be taken for the task's.
+            catch_quietly(|| self.shared.told.notify_waiters());
         }
     }
 }

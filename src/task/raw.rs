@@ -259,7 +259,8 @@ impl Task {
 #[derive(PartialEq, Eq)]
 pub(crate) struct Runnable(pub(super) Task);
 
-// SAFETY: `spawn` in `runtime.rs` takes only futures that are Send; the loom tests too.
+// SAFETY: `spawn` in `runtime.rs` takes only futures that are Send, the loom tests too; those of a
+// `LocalSet` are run and dropped by its thread only (`local.rs`, rule 1).
 unsafe impl Send for Runnable {}
 
 impl fmt::Debug for Runnable {
@@ -494,7 +495,7 @@ unsafe fn free<F: Future, S, N>(header: NonNull<Header>) {
 }
 
 /// Runs `f`, and swallows its panic: for code of the user's that nobody waits for.
-fn catch_quietly<R>(f: impl FnOnce() -> R) {
+pub(super) fn catch_quietly<R>(f: impl FnOnce() -> R) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(f()))) {
         drop_quietly(payload);
     }
