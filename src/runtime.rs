@@ -1,5 +1,6 @@
 //! The runtime: how to start one, give it tasks, wait in it, and end it.
 
+mod scope;
 mod tasks;
 
 use std::fmt;
@@ -10,6 +11,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::thread;
 
+pub use self::scope::{Scope, ScopedJoinHandle, scope};
 use crate::executor::{self, MAX_SEATS, Shared};
 use crate::task::{JoinHandle, Name, Origin};
 

@@ -22,7 +22,7 @@ use annulus::time::{
     Advance, Elapsed, Interval, MissedTickBehavior, RecvTimeoutFuture, SendTimeoutFuture, Sleep,
     Tick, Timeout,
 };
-use annulus::{Builder, JoinError, JoinHandle, Runtime, YieldNow};
+use annulus::{Builder, JoinError, JoinHandle, Runtime, Scope, ScopedJoinHandle, YieldNow};
 
 /// `Cell` is Send and not Sync: what a message has to be, and no more.
 type Message = std::cell::Cell<u8>;
@@ -67,6 +67,8 @@ fn handles_cross_threads_if_messages_do() {
     all::<Builder>();
     all::<JoinHandle<Message>>();
     all::<JoinError>();
+    all::<Scope<'static, 'static>>();
+    all::<ScopedJoinHandle<'static, Message>>();
     all::<AbortHandle>();
     all::<task::Id>();
     all::<task::Builder>();
@@ -271,6 +273,7 @@ lacks!(
     Producer<'static, Rc<u8>>,
     Consumer<'static, Rc<u8>>,
     JoinHandle<Rc<u8>>,
+    ScopedJoinHandle<'static, Rc<u8>>,
     // The value goes where the task goes.
     task::LocalScope<Rc<u8>, std::future::Ready<u8>>,
     task::LocalScope<u8, Rc<u8>>,

@@ -235,7 +235,7 @@ fn a_panic_reaches_the_handle_and_nobody_else() {
     let bad = set.spawn_local(async { panic!("boom") });
     let good = set.spawn_local(async { Rc::new(1) });
     block_on(set);
-    let error: annulus::JoinError = block_on(bad).map(|()| ()).unwrap_err();
+    let error: annulus::JoinError = block_on(bad).unwrap_err();
     assert!(error.is_panic());
     assert!(error.to_string().contains("tests/local_set.rs"));
     assert_eq!(*block_on(good).unwrap(), 1);

@@ -358,6 +358,11 @@ where
     }
 }
 
+/// Whether this thread runs tasks, of whichever runtime, or is in `block_on`.
+pub(crate) fn is_inside_any() -> bool {
+    context::current_id() != 0
+}
+
 /// Whether this thread runs tasks of `shared`.
 pub(crate) fn is_inside(shared: &Arc<Shared>) -> bool {
     context::current() == Some(Home::of(shared))
