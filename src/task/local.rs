@@ -144,15 +144,16 @@ impl Shared {
     }
 }
 
-/// Makes this thread's current set `shared`, until the guard drops.
-fn enter(shared: &Shared) -> impl Drop + '_ {
+/// Makes this thread's current set `shared`, until the guard drops. From the `Arc`, whose pointer
+/// reaches the counts, too.
+fn enter(shared: &Arc<Shared>) -> impl Drop + '_ {
     struct Leave<'a>(*const Shared, PhantomData<&'a Shared>);
     impl Drop for Leave<'_> {
         fn drop(&mut self) {
             CURRENT.set(self.0);
         }
     }
-    Leave(CURRENT.replace(shared), PhantomData)
+    Leave(CURRENT.replace(Arc::as_ptr(shared)), PhantomData)
 }
 
 /// Runs a future as a task of the [`LocalSet`] that this is called in.
@@ -286,7 +287,7 @@ impl Drop for LocalSet {
         let shared = &*self.shared;
         shared.told.leave(&mut self.ticket);
         shared.closed.set(true);
-        let _inside = enter(shared);
+        let _inside = enter(&self.shared);
         let _budget = budget::scope();
         // A `RunUntil` that was forgotten still waits. After this nobody does, so that from here on
         // no foreign waker runs, whose panic would leave tasks behind.
