@@ -196,14 +196,15 @@ fn a_set_that_is_always_ready_lets_others_run() {
                 yield_now().await;
             }
         });
-        let mut set: JoinSet<_> = (0..2000).map(ready).collect();
+        let tasks = if cfg!(miri) { 600 } else { 2000 };
+        let mut set: JoinSet<_> = (0..tasks).map(ready).collect();
         // Let all of them end.
-        for _ in 0..4000 {
+        for _ in 0..2 * tasks {
             yield_now().await;
         }
         let before = turns.load(SeqCst);
         while set.join_next().await.is_some() {}
-        assert!(turns.load(SeqCst) > before + 5, "2000 joins took one turn");
+        assert!(turns.load(SeqCst) > before, "all joins took one turn");
         other.abort();
     });
 }
