@@ -69,7 +69,7 @@ mod wait;
 
 pub mod channel;
 
-mod task;
+pub mod task;
 
 pub mod time;
 
@@ -77,7 +77,9 @@ mod executor;
 
 mod runtime;
 
-pub use runtime::{Builder, Runtime, YieldNow, block_on, spawn, yield_now};
+pub use runtime::{
+    Builder, Runtime, Scope, ScopedJoinHandle, YieldNow, block_on, scope, spawn, yield_now,
+};
 pub use task::{JoinError, JoinHandle};
 
 mod macros;

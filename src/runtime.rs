@@ -1,16 +1,19 @@
 //! The runtime: how to start one, give it tasks, wait in it, and end it.
 
+mod scope;
+mod tasks;
+
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::panic::Location;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::thread;
 
+pub use self::scope::{Scope, ScopedJoinHandle, scope};
 use crate::executor::{self, MAX_SEATS, Shared};
-use crate::task::JoinHandle;
+use crate::task::{JoinHandle, Name, Origin};
 
 /// Worker threads that run tasks.
 ///
@@ -77,7 +80,7 @@ impl Runtime {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.shared.spawn(future, Location::caller())
+        self.shared.spawn(future, Origin::caller())
     }
 }
 
@@ -223,9 +226,17 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let location = Location::caller();
-    executor::spawn_here(future, location)
-        .unwrap_or_else(|future| global().shared.spawn(future, location))
+    spawn_from(future, Origin::caller())
+}
+
+/// As `spawn`, for a task whose origin is known.
+pub(crate) fn spawn_from<F, N: Name>(future: F, origin: Origin<N>) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    executor::spawn_here(future, origin)
+        .unwrap_or_else(|(future, origin)| global().shared.spawn(future, origin))
 }
 
 /// Lets other tasks run before this one goes on.

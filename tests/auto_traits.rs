@@ -18,11 +18,12 @@ use annulus::sync::{
     OwnedSemaphorePermit, Read, RwLock, RwLockReadGuard, RwLockWriteGuard, Semaphore,
     SemaphorePermit, Write,
 };
+use annulus::task::{self, AbortHandle};
 use annulus::time::{
     Advance, Elapsed, Interval, MissedTickBehavior, RecvTimeoutFuture, SendTimeoutFuture, Sleep,
     Tick, Timeout,
 };
-use annulus::{Builder, JoinError, JoinHandle, Runtime, YieldNow};
+use annulus::{Builder, JoinError, JoinHandle, Runtime, Scope, ScopedJoinHandle, YieldNow};
 
 /// `Cell` is Send and not Sync: what a message has to be, and no more.
 type Message = std::cell::Cell<u8>;
@@ -67,6 +68,20 @@ fn handles_cross_threads_if_messages_do() {
     all::<Builder>();
     all::<JoinHandle<Message>>();
     all::<JoinError>();
+    all::<Scope<'static, 'static>>();
+    all::<ScopedJoinHandle<'static, Message>>();
+    all::<AbortHandle>();
+    all::<task::Id>();
+    all::<task::Builder>();
+    unpin::<task::LocalSet>();
+    unpin::<task::RunUntil<'static, std::future::Ready<u8>>>();
+    all::<task::LocalKey<Rc<u8>>>();
+    all::<task::LocalScope<u8, std::future::Ready<u8>>>();
+    all::<task::AccessError>();
+    all::<task::ConsumeBudget>();
+    all::<task::Unconstrained<std::future::Ready<u8>>>();
+    all::<task::JoinSet<Message>>();
+    all::<task::JoinNext<'static, Message>>();
     all::<YieldNow>();
     all::<SendError<u8>>();
     all::<TrySendError<u8>>();
@@ -198,6 +213,8 @@ lacks!(
     Unpin:
     // It polls the future in its place.
     Timeout<PhantomPinned>,
+    task::LocalScope<u8, PhantomPinned>,
+    task::Unconstrained<PhantomPinned>,
 );
 
 lacks!(
@@ -267,10 +284,24 @@ lacks!(
     RecvCase<'static, u8>,
     SendCase<'static, u8>,
     SelectedOperation<'static, 'static>,
+    ScopedJoinHandle<'static, Rc<u8>>,
+    // The value goes where the task goes.
+    task::LocalScope<Rc<u8>, std::future::Ready<u8>>,
+    task::LocalScope<u8, Rc<u8>>,
+    task::JoinSet<Rc<u8>>,
+    task::JoinNext<'static, Rc<u8>>,
+);
+
+lacks!(
+    Send:
+    // It stays on its thread.
+    task::LocalSet,
+    task::RunUntil<'static, std::future::Ready<u8>>,
 );
 
 lacks!(
     Sync:
+    task::LocalSet,
     Mutex<Rc<u8>>,
     // Who shares the guard shares the value.
     sync::MutexGuard<'static, Message>,

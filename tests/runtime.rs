@@ -388,3 +388,18 @@ fn a_sentinel_that_is_called_away_has_a_successor() {
         patiently(&wait);
     }
 }
+
+/// Each task waits for the other without giving its worker up, however they came to be queued.
+#[test]
+fn a_task_behind_one_that_blocks_is_run_by_another_worker() {
+    for _ in 0..if cfg!(miri) { 2 } else { 200 } {
+        let runtime = Builder::new().worker_threads(2).build().unwrap();
+        let barrier = Arc::new(std::sync::Barrier::new(2));
+        let tasks = [(); 2].map(|()| {
+            let barrier = Arc::clone(&barrier);
+            runtime.spawn(async move { barrier.wait().is_leader() })
+        });
+        let leaders = tasks.map(|task| usize::from(annulus::block_on(task).unwrap()));
+        assert_eq!(leaders.iter().sum::<usize>(), 1);
+    }
+}

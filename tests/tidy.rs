@@ -20,7 +20,7 @@ const RANKS: [(&str, u32); 12] = [
 ];
 
 /// The files that may say `unsafe`.
-const UNSAFE: [&str; 37] = [
+const UNSAFE: [&str; 40] = [
     "channel/batch.rs",
     "channel/blocking.rs",
     "channel/core.rs",
@@ -48,11 +48,14 @@ const UNSAFE: [&str; 37] = [
     "ring/in_place.rs",
     "ring/mod.rs",
     "ring/word.rs",
+    "runtime/scope.rs",
     "sync/mutex.rs",
     "sync/once_cell.rs",
     "sync/rwlock.rs",
+    "task/abort.rs",
     "task/join.rs",
     "task/list.rs",
+    "task/local.rs",
     "task/raw.rs",
     "task/waker.rs",
     "time/context.rs",

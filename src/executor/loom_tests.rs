@@ -1,7 +1,5 @@
 //! Stealing against popping, and pushing against going to sleep, in every interleaving.
 
-use std::panic::Location;
-
 use loom::sync::atomic::AtomicUsize;
 use loom::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use loom::thread;
@@ -10,7 +8,7 @@ use super::idle::Idle;
 use super::queue::{CAPACITY, LocalQueue};
 use super::seat::Seat;
 use crate::primitive::Arc;
-use crate::task::{self, Completed, JoinHandle, Runnable, Schedule};
+use crate::task::{self, Completed, JoinHandle, Origin, Runnable, Schedule};
 
 #[derive(Clone, Copy)]
 struct Nowhere;
@@ -30,7 +28,7 @@ fn tasks(count: usize) -> (Vec<Runnable>, Vec<JoinHandle<()>>, Arc<Vec<AtomicUsi
         .map(|i| {
             let runs = Arc::clone(&runs);
             let future = async move { _ = runs[i].fetch_add(1, Relaxed) };
-            task::spawn(future, Nowhere, Location::caller())
+            task::spawn(future, Nowhere, Origin::caller())
         })
         .unzip();
     (tasks, handles, runs)

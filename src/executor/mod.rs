@@ -34,7 +34,7 @@ mod worker;
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::thread;
@@ -44,12 +44,12 @@ pub(crate) use self::guest::block_on;
 use self::idle::Idle;
 pub(crate) use self::idle::MAX_SEATS;
 use self::injector::Injector;
-use self::registry::{Registry, UNLISTED};
+use self::registry::{OUTSIDE, Registry};
 use self::seat::Seat;
 use self::sharing::Sharing;
 use crate::primitive::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use crate::primitive::atomic::{AtomicUsize, fence};
-use crate::task::{self, Completed, JoinHandle, List, Runnable, Schedule};
+use crate::task::{self, Completed, JoinHandle, List, Name, Origin, Runnable, Schedule, UNLISTED};
 use crate::time::Timers;
 use crate::util::{CachePadded, WakeBatch, budget};
 
@@ -96,18 +96,43 @@ impl Home {
     }
 }
 
-impl Schedule for Home {
+/// A task's home, and in the bits that its alignment leaves free, in which shard of the registry
+/// the task is listed.
+#[derive(Clone, Copy)]
+struct Address(NonNull<Shared>);
+
+const SHARD: usize = align_of::<Shared>() - 1;
+const _: () = assert!(OUTSIDE <= SHARD);
+
+impl Address {
+    fn new(home: Home, seat: Option<usize>) -> Self {
+        Self(home.0.map_addr(|address| address | seat.unwrap_or(OUTSIDE)))
+    }
+
+    fn home(self) -> Home {
+        let home = self.0.as_ptr().map_addr(|address| address & !SHARD);
+        // SAFETY: it is the pointer that `new` was given.
+        Home(unsafe { NonNull::new_unchecked(home) })
+    }
+
+    fn shard(self) -> usize {
+        self.0.addr().get() & SHARD
+    }
+}
+
+impl Schedule for Address {
     #[inline]
     fn schedule(&self, task: Runnable) {
-        context::with_seat(*self, |seat| match seat {
+        let home = self.home();
+        context::with_seat(home, |seat| match seat {
             // SAFETY: the task is not complete, so the runtime is there; this thread sits there.
-            Some((seat, _)) => unsafe { self.shared().schedule_here(seat, task) },
+            Some((seat, _)) => unsafe { home.shared().schedule_here(seat, task) },
             None => {
                 // Once pushed, the task may run, and be the last, before we have woken anybody.
                 // SAFETY: as above; `Home` points into an `Arc`, which this keeps alive.
                 let shared = unsafe {
-                    Arc::increment_strong_count(self.0.as_ptr());
-                    Arc::from_raw(self.0.as_ptr())
+                    Arc::increment_strong_count(home.0.as_ptr());
+                    Arc::from_raw(home.0.as_ptr())
                 };
                 shared.inject(List::from(task));
             }
@@ -116,10 +141,10 @@ impl Schedule for Home {
 
     fn completed(&self, task: Completed) {
         // SAFETY: called by a worker of the runtime, or under `Shared::spawn`.
-        let shared = unsafe { self.shared() };
-        let here = context::with_seat(*self, |seat| seat.map(|(_, index)| index));
-        // SAFETY: this thread sits there.
-        let waits = unsafe { shared.registry.remove(here, task) };
+        let shared = unsafe { self.home().shared() };
+        let here = context::with_seat(self.home(), |seat| seat.map(|(_, index)| index));
+        // SAFETY: this thread sits there, and the task was listed where its address says.
+        let waits = unsafe { shared.registry.remove(here, self.shard(), task) };
         shared.wake(waits.filter(|&seat| shared.idle.claim_this(seat)));
     }
 }
@@ -140,17 +165,17 @@ impl Shared {
     }
 
     /// Makes a task of `future` and schedules it. After shutdown the future is dropped at once.
-    pub(crate) fn spawn<F>(
+    pub(crate) fn spawn<F, N: Name>(
         self: &Arc<Self>,
         future: F,
-        location: &'static Location<'static>,
+        origin: Origin<N>,
     ) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
         // SAFETY: the caller has an `Arc` of it.
-        unsafe { spawn_on(Home::of(self), future, location) }
+        unsafe { spawn_on(Home::of(self), future, origin) }
     }
 
     /// Queues a task that was woken by the one that runs on `seat`.
@@ -293,22 +318,19 @@ fn wake_all(batch: &mut WakeBatch) {
 /// # Safety
 ///
 /// The runtime stays alive during the call.
-unsafe fn spawn_on<F>(
-    home: Home,
-    future: F,
-    location: &'static Location<'static>,
-) -> JoinHandle<F::Output>
+unsafe fn spawn_on<F, N: Name>(home: Home, future: F, origin: Origin<N>) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let (task, handle) = task::spawn(future, home, location);
     let here = context::with_seat(home, |seat| seat.map(|(_, index)| index));
+    let address = Address::new(home, here);
+    let (task, handle) = task::spawn(future, address, origin);
     // SAFETY: the contract; this thread sits there.
     match unsafe { home.shared().registry.insert(here, task.id()) } {
         Some(tag) => {
             task.set_tag(tag);
-            home.schedule(task);
+            address.schedule(task);
         }
         None => {
             task.set_tag(UNLISTED);
@@ -321,19 +343,24 @@ where
 }
 
 /// Spawns on the runtime that this thread is in; gives the future back if it is in none.
-pub(crate) fn spawn_here<F>(
+pub(crate) fn spawn_here<F, N: Name>(
     future: F,
-    location: &'static Location<'static>,
-) -> Result<JoinHandle<F::Output>, F>
+    origin: Origin<N>,
+) -> Result<JoinHandle<F::Output>, (F, Origin<N>)>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
     match context::current() {
         // SAFETY: a runtime stays alive while a thread is in it.
-        Some(home) => Ok(unsafe { spawn_on(home, future, location) }),
-        None => Err(future),
+        Some(home) => Ok(unsafe { spawn_on(home, future, origin) }),
+        None => Err((future, origin)),
     }
+}
+
+/// Whether this thread runs tasks, of whichever runtime, or is in `block_on`.
+pub(crate) fn is_inside_any() -> bool {
+    context::current_id() != 0
 }
 
 /// Whether this thread runs tasks of `shared`.

@@ -16,20 +16,14 @@
 
 use std::fmt;
 
-use slab::Slab;
-
 use crate::primitive::atomic::Ordering::Relaxed;
 use crate::primitive::atomic::{AtomicBool, AtomicUsize};
 use crate::primitive::{Mutex, UnsafeCell};
-use crate::task::{Chain, Completed, Stack, TaskId};
+use crate::task::{Chain, Completed, Live, Stack, TaskId, UNLISTED};
 use crate::util::CachePadded;
 
-/// The tag of a task that came too late to be listed.
-pub(super) const UNLISTED: usize = usize::MAX;
-
-/// A tag is a key in a shard's slab, and in the lowest bits which shard: a seat's, or this one.
-const OUTSIDE: usize = super::MAX_SEATS;
-const SHARD: u32 = (OUTSIDE + 1).next_power_of_two().trailing_zeros();
+/// The number of the shard of threads without a seat; that of the others is their seat's.
+pub(super) const OUTSIDE: usize = super::MAX_SEATS;
 
 /// So many tasks come back to a seat that sleeps before it is woken for them; or to no seat,
 /// before they are taken out.
@@ -46,7 +40,7 @@ pub(super) struct Registry {
 
 struct Shard {
     /// Touched by who sits on the seat.
-    live: UnsafeCell<Slab<TaskId>>,
+    live: UnsafeCell<Live>,
     returned: Returned,
 }
 
@@ -62,13 +56,13 @@ unsafe impl Sync for Shard {}
 
 #[derive(Default)]
 struct Outside {
-    live: Slab<TaskId>,
+    live: Live,
     closed: bool,
 }
 
 impl Registry {
     pub(super) fn new(seats: usize) -> Self {
-        let shard = || Shard { live: UnsafeCell::new(Slab::new()), returned: Returned::new() };
+        let shard = || Shard { live: UnsafeCell::new(Live::default()), returned: Returned::new() };
         Self {
             seats: (0..seats).map(|_| CachePadded::new(shard())).collect(),
             outside: CachePadded::default(),
@@ -83,10 +77,10 @@ impl Registry {
     ///
     /// This thread sits on `seat`, or nowhere.
     #[inline]
-    pub(super) unsafe fn insert(&self, seat: Option<usize>, task: TaskId) -> Option<usize> {
+    pub(super) unsafe fn insert(&self, seat: Option<usize>, task: TaskId) -> Option<u32> {
         let Some(seat) = seat else {
             let mut outside = self.outside.lock();
-            return (!outside.closed).then(|| outside.live.insert(task) << SHARD | OUTSIDE);
+            return (!outside.closed).then(|| outside.live.insert(task));
         };
         // Ordering: Relaxed; a worker that misses the close lists a task, which the last one to
         // leave will find.
@@ -96,22 +90,25 @@ impl Registry {
         // SAFETY: the contract.
         unsafe { self.collect(seat) };
         // SAFETY: the contract.
-        let key = self.seats[seat].live.with_mut(|live| unsafe { (*live).insert(task) });
-        Some(key << SHARD | seat)
+        Some(self.seats[seat].live.with_mut(|live| unsafe { (*live).insert(task) }))
     }
 
     /// Takes a task out, or sends it to where that can be done; a seat that should be woken for it.
     ///
     /// # Safety
     ///
-    /// This thread sits on `seat`, or nowhere.
+    /// This thread sits on `seat`, or nowhere; the task was listed by who sat on the seat `shard`,
+    /// or nowhere.
     #[inline]
-    pub(super) unsafe fn remove(&self, seat: Option<usize>, task: Completed) -> Option<usize> {
-        let tag = task.tag();
-        if tag == UNLISTED {
+    pub(super) unsafe fn remove(
+        &self,
+        seat: Option<usize>,
+        shard: usize,
+        task: Completed,
+    ) -> Option<usize> {
+        if task.tag() == UNLISTED {
             return None;
         }
-        let shard = tag & ((1 << SHARD) - 1);
         if seat == Some(shard) {
             // SAFETY: the contract.
             unsafe { self.seats[shard].take_out(task) };
@@ -129,7 +126,7 @@ impl Registry {
         let tasks: Vec<Completed> = self.returned_outside.take_all().collect();
         let mut outside = self.outside.lock();
         for task in &tasks {
-            outside.live.remove(task.tag() >> SHARD);
+            outside.live.remove(task.tag());
         }
         drop(outside);
         // Here they are freed: see `Shard::take_out`.
@@ -191,14 +188,13 @@ impl Registry {
     pub(super) unsafe fn abort_all(&self) {
         // Nothing is inserted any more, and nothing is removed but by a run.
         self.collect_outside();
-        let mut all: Vec<TaskId> =
-            self.outside.lock().live.iter().map(|(_, task)| task.clone()).collect();
+        let mut all: Vec<TaskId> = self.outside.lock().live.iter().collect();
         for shard in &self.seats {
             // SAFETY: the contract, here and below.
             unsafe { shard.collect() };
             // SAFETY: as above.
             let live = shard.live.with(|live| unsafe { &*live });
-            all.extend(live.iter().map(|(_, task)| task.clone()));
+            all.extend(live.iter());
         }
         // SAFETY: a listed task is not complete, and nobody completes it now.
         all.iter().for_each(|task| unsafe { task.abort() });
@@ -211,7 +207,7 @@ impl Shard {
     /// This thread sits on the seat, and the task is listed here.
     #[inline]
     unsafe fn take_out(&self, task: Completed) {
-        let key = task.tag() >> SHARD;
+        let key = task.tag();
         // SAFETY: the contract.
         self.live.with_mut(|live| unsafe { (*live).remove(key) });
         // Here the task is freed, and a foreign waker in it may run code of the user's, and spawn.

@@ -1,15 +1,15 @@
 //! Waiting for a task's output, and asking it to stop.
 
-use std::any::Any;
-use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
-use std::panic::{Location, RefUnwindSafe, UnwindSafe};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
+use super::abort::AbortHandle;
+use super::error::JoinError;
+use super::id::Id;
 use super::raw::Task;
 use super::state::Handle;
 use crate::util::budget;
@@ -74,6 +74,26 @@ impl<T> JoinHandle<T> {
         self.task.header().state.is_complete()
     }
 
+    /// A handle that can stop the task and nothing else.
+    pub fn abort_handle(&self) -> AbortHandle {
+        AbortHandle::new(self.task)
+    }
+
+    /// The task's id.
+    pub fn id(&self) -> Id {
+        self.task.header().id
+    }
+
+    /// The output, if the task is complete.
+    pub(super) fn try_join(&mut self) -> Option<Result<T, JoinError>> {
+        if self.taken || !self.is_finished() {
+            return None;
+        }
+        self.taken = true;
+        // SAFETY: the task is complete, JOIN_INTEREST is ours, and `taken` was false (rule 3).
+        Some(unsafe { self.task.take_output() })
+    }
+
     /// Leaves `waker` for who completes the task; `TooLate` if that has happened.
     fn leave_waker(&self, waker: &Waker) -> Handle {
         let header = self.task.header();
@@ -106,10 +126,9 @@ impl<T> Future for JoinHandle<T> {
         if !self.is_finished() && self.leave_waker(cx.waker()) == Handle::Done {
             return Poll::Pending;
         }
-        self.taken = true;
+        let result = self.try_join().expect("it was not taken, and the task is complete");
         budget::spend();
-        // SAFETY: the task is complete, JOIN_INTEREST is ours, and `taken` was false (rule 3).
-        Poll::Ready(unsafe { self.task.take_output() })
+        Poll::Ready(result)
     }
 }
 
@@ -137,111 +156,6 @@ impl<T> Drop for JoinHandle<T> {
 
 impl<T> fmt::Debug for JoinHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JoinHandle")
-            .field("spawned", &format_args!("{}", self.task.header().location))
-            .field("finished", &self.is_finished())
-            .finish()
+        self.task.debug("JoinHandle", f)
     }
 }
-
-/// Why a task has no output: it panicked, or it was cancelled.
-pub struct JoinError {
-    spawned: &'static Location<'static>,
-    cause: Cause,
-}
-
-enum Cause {
-    Cancelled,
-    /// A payload need not be `Sync`; behind the mutex it is.
-    Panicked(Mutex<Box<dyn Any + Send>>),
-}
-
-impl JoinError {
-    pub(super) fn cancelled(spawned: &'static Location<'static>) -> Self {
-        Self { spawned, cause: Cause::Cancelled }
-    }
-
-    pub(super) fn panicked(
-        spawned: &'static Location<'static>,
-        payload: Box<dyn Any + Send>,
-    ) -> Self {
-        Self { spawned, cause: Cause::Panicked(Mutex::new(payload)) }
-    }
-
-    /// Whether the task was stopped before its end, by `abort` or by its runtime's shutdown.
-    pub fn is_cancelled(&self) -> bool {
-        matches!(self.cause, Cause::Cancelled)
-    }
-
-    /// Whether the task panicked.
-    pub fn is_panic(&self) -> bool {
-        matches!(self.cause, Cause::Panicked(_))
-    }
-
-    /// Where the task was spawned.
-    pub fn spawned_at(&self) -> &'static Location<'static> {
-        self.spawned
-    }
-
-    /// Gives the panic's payload, for `std::panic::resume_unwind`.
-    ///
-    /// # Errors
-    ///
-    /// Gives the error back if the task did not panic.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # annulus::block_on(async {
-    /// # std::panic::set_hook(Box::new(|_| ()));
-    /// let error = annulus::spawn(async { panic!("boom") }).await.unwrap_err();
-    /// let payload = error.try_into_panic().unwrap();
-    /// assert_eq!(payload.downcast_ref(), Some(&"boom"));
-    /// # });
-    /// ```
-    pub fn try_into_panic(self) -> Result<Box<dyn Any + Send>, Self> {
-        match self.cause {
-            Cause::Panicked(payload) => {
-                Ok(payload.into_inner().unwrap_or_else(PoisonError::into_inner))
-            }
-            Cause::Cancelled => Err(self),
-        }
-    }
-
-    /// Gives the panic's payload, for `std::panic::resume_unwind`.
-    ///
-    /// # Panics
-    ///
-    /// If the task did not panic; [`try_into_panic`](Self::try_into_panic) does not.
-    #[track_caller]
-    pub fn into_panic(self) -> Box<dyn Any + Send> {
-        self.try_into_panic()
-            .unwrap_or_else(|error| panic!("{error}, so there is no panic; ask is_panic first"))
-    }
-}
-
-impl fmt::Display for JoinError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { spawned, cause } = self;
-        match cause {
-            Cause::Cancelled => write!(f, "the task spawned at {spawned} was cancelled"),
-            Cause::Panicked(payload) => {
-                write!(f, "the task spawned at {spawned} panicked")?;
-                let payload = payload.lock().unwrap_or_else(PoisonError::into_inner);
-                let message = payload
-                    .downcast_ref::<&str>()
-                    .copied()
-                    .or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-                message.map_or(Ok(()), |message| write!(f, ": {message}"))
-            }
-        }
-    }
-}
-
-impl fmt::Debug for JoinError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "JoinError({self})")
-    }
-}
-
-impl Error for JoinError {}

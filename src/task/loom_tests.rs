@@ -2,14 +2,13 @@
 //! interleaving.
 
 use std::future::{Future, poll_fn};
-use std::panic::Location;
 use std::task::{Poll, Waker};
 
 use loom::sync::atomic::AtomicUsize;
 use loom::sync::atomic::Ordering::Relaxed;
 use loom::thread;
 
-use super::{Completed, JoinHandle, List, Runnable, Schedule, Stack, spawn};
+use super::{Completed, JoinHandle, List, Origin, Runnable, Schedule, Stack, spawn};
 use crate::primitive::{Arc, Mutex};
 
 /// A scheduler that leaks its queue in the model, so that the pointer is plain.
@@ -62,7 +61,7 @@ fn with_queue(f: impl FnOnce(Queue)) {
 }
 
 fn start<F: Future>(queue: Queue, future: F) -> JoinHandle<F::Output> {
-    let (task, handle) = spawn(future, queue, Location::caller());
+    let (task, handle) = spawn(future, queue, Origin::caller());
     queue.schedule(task);
     handle
 }
@@ -113,7 +112,7 @@ fn wake_against_complete() {
                     Poll::Ready(waker)
                 }),
                 queue,
-                Location::caller(),
+                Origin::caller(),
             );
             assert!(task.run().is_none());
             let waker = loom::future::block_on(handle).unwrap();
@@ -209,7 +208,7 @@ fn stack_gives_each_task_once() {
         let complete = |tag| {
             let (stack, freed) = (Arc::clone(&stack), Arc::clone(&freed));
             let keep = Keep(&raw const *stack);
-            let (task, _) = spawn(async move { drop(freed) }, keep, Location::caller());
+            let (task, _) = spawn(async move { drop(freed) }, keep, Origin::caller());
             task.set_tag(tag);
             // Keeps the stack, too.
             thread::spawn(move || (task.run().is_none(), stack).0)

@@ -3,10 +3,11 @@
 //! # Who holds a task
 //!
 //! A task is shared by *references*, counted in its header: one is the runtime's until the task
-//! is complete and a little longer ([`Completed`]), one is the [`JoinHandle`]'s, one is each waker's. Apart from them there is at
-//! most one [`Runnable`]: the right to poll. It is made when the wake counter leaves zero, it
-//! lies in a run queue, and it ends when the counter is back at zero or the task is complete. It
-//! is no reference, because the runtime's reference outlives it.
+//! is complete and a little longer (`Completed`), one is the [`JoinHandle`]'s, one is each waker's
+//! and each [`AbortHandle`]'s. Apart from them there is at most one `Runnable`: the right to poll.
+//! It is made when the wake counter leaves zero, it lies in a run queue, and it ends when the
+//! counter is back at zero or the task is complete. It is no reference, because the runtime's
+//! reference outlives it.
 //!
 //! # What keeps it sound
 //!
@@ -18,16 +19,39 @@
 //!    complete, else to who completes; if that one has no use for it, it drops with the task.
 //! 5. Code of the user's (poll, drops of future and output, foreign wakers) may panic anywhere:
 //!    each call is caught, and the state moves on.
+//! 6. When the last reference goes, the future and the output are gone: the runtime's goes after
+//!    completion, and so does the handle's, after the output, or before it, then without one.
+//!    So it may go on any thread, and after all that the future had borrowed. What is in the place
+//!    of the future follows from the state: the future until completion, then the output, or, with
+//!    FAILED, the failure, until whose it is (rule 3) takes it once.
 
+mod abort;
+mod budget;
+mod builder;
+mod error;
+mod id;
 mod join;
+mod join_set;
 mod list;
+mod live;
+mod local;
 mod raw;
 mod state;
+mod task_local;
 mod waker;
 
-pub use self::join::{JoinError, JoinHandle};
+pub use self::abort::AbortHandle;
+pub use self::budget::{ConsumeBudget, Unconstrained, consume_budget, unconstrained};
+pub use self::builder::Builder;
+pub use self::error::JoinError;
+pub use self::id::{Id, id, try_id};
+pub use self::join::JoinHandle;
+pub use self::join_set::{JoinNext, JoinSet};
 pub(crate) use self::list::{Chain, List, Stack};
-pub(crate) use self::raw::{Completed, Runnable, Schedule, TaskId, spawn};
+pub(crate) use self::live::{Live, UNLISTED};
+pub use self::local::{LocalSet, RunUntil, spawn_local};
+pub(crate) use self::raw::{Completed, Name, Origin, Runnable, Schedule, TaskId, spawn};
+pub use self::task_local::{AccessError, LocalKey, LocalScope};
 pub(crate) use self::waker::register as register_waker;
 
 #[cfg(all(test, annulus_loom))]

@@ -1,18 +1,20 @@
 //! The allocation of a task, and what can be done to it without knowing its future's type.
 
 use std::any::Any;
+use std::fmt;
 use std::future::Future;
-use std::mem;
+use std::mem::{self, ManuallyDrop};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::ptr::{self, NonNull};
 use std::task::{Context, Poll, Waker};
 
-use super::join::{JoinError, JoinHandle};
+use super::error::{Failure, JoinError};
+use super::id::{self, Id};
+use super::join::JoinHandle;
 use super::state::{AfterRun, State};
 use super::waker;
 use crate::primitive::UnsafeCell;
-use crate::primitive::atomic::AtomicUsize;
 use crate::primitive::atomic::Ordering::Relaxed;
 
 /// Where the task's wakes go: the one call that leads up, from here to an executor.
@@ -27,18 +29,17 @@ pub(crate) trait Schedule: Copy + 'static {
     fn completed(&self, task: Completed);
 }
 
-/// The part of a task whose type does not depend on its future.
+/// The part of a task whose type does not depend on its future: 64 bytes, a cache line.
 #[repr(C)]
 pub(super) struct Header {
     pub(super) state: State,
     vtable: &'static Vtable,
     /// Where the task was spawned.
     pub(super) location: &'static Location<'static>,
+    pub(super) id: Id,
     /// The next task in a `List` or `Stack`; touched by who has the `Runnable`, or afterwards the
     /// `Completed`.
     pub(super) next: UnsafeCell<Option<Task>>,
-    /// The executor's note; written before the first run.
-    tag: AtomicUsize,
     /// Whose it is: rule 4 in `task/mod.rs`.
     pub(super) join_waker: UnsafeCell<Option<Waker>>,
 }
@@ -50,55 +51,115 @@ struct Vtable {
     /// Moves the output to a `*mut Option<Result<T, JoinError>>`.
     take_output: unsafe fn(NonNull<Header>, *mut ()),
     drop_output: unsafe fn(NonNull<Header>),
+    name: unsafe fn(NonNull<Header>) -> Option<NonNull<str>>,
     free: unsafe fn(NonNull<Header>),
 }
 
 #[repr(C)]
-struct Cell<F: Future, S> {
+struct Cell<F: Future, S, N> {
     header: Header,
     scheduler: S,
+    name: N,
     /// Whose it is: rules 1 and 3 in `task/mod.rs`.
     stage: UnsafeCell<Stage<F>>,
 }
 
-// `repr(C)`: the tag is a field of its own, and not in a niche of a future that may be borrowing,
-// or sharing, that part of itself while we look at the tag.
+/// The future, or what came of it. The state says which (rule 6), so there is no tag: COMPLETE
+/// and FAILED, and who has taken the output knows that he has.
 #[repr(C)]
-enum Stage<F: Future> {
-    Future(F),
-    Output(Result<F::Output, JoinError>),
-    Taken,
+union Stage<F: Future> {
+    future: ManuallyDrop<F>,
+    output: ManuallyDrop<F::Output>,
+    failure: ManuallyDrop<Failure>,
+}
+
+impl<F: Future> Stage<F> {
+    fn end(result: Result<F::Output, Failure>) -> Self {
+        match result {
+            Ok(output) => Self { output: ManuallyDrop::new(output) },
+            Err(failure) => Self { failure: ManuallyDrop::new(failure) },
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `this` came from `end`, with a failure or not, and this is its last use.
+    unsafe fn take(this: *mut Self, failed: bool) -> Result<F::Output, Failure> {
+        // SAFETY: the contract.
+        unsafe {
+            if failed {
+                Err(ManuallyDrop::take(&mut (*this).failure))
+            } else {
+                Ok(ManuallyDrop::take(&mut (*this).output))
+            }
+        }
+    }
+}
+
+/// What a task is called. Most have no name, and for those it takes no room.
+pub(crate) trait Name: 'static {
+    /// The name, if there is one.
+    fn text(&self) -> Option<&str>;
+}
+
+impl Name for () {
+    fn text(&self) -> Option<&str> {
+        None
+    }
+}
+
+impl Name for Box<str> {
+    fn text(&self) -> Option<&str> {
+        Some(self)
+    }
+}
+
+/// Where a task comes from: the place in the program, and a name.
+#[derive(Clone, Copy)]
+pub(crate) struct Origin<N = ()> {
+    pub(crate) location: &'static Location<'static>,
+    pub(crate) name: N,
+}
+
+impl Origin {
+    #[track_caller]
+    pub(crate) fn caller() -> Self {
+        Self { location: Location::caller(), name: () }
+    }
 }
 
 /// Makes a task that is ready to run.
-pub(crate) fn spawn<F, S>(
+pub(crate) fn spawn<F, S, N>(
     future: F,
     scheduler: S,
-    location: &'static Location<'static>,
+    origin: Origin<N>,
 ) -> (Runnable, JoinHandle<F::Output>)
 where
     F: Future,
     S: Schedule,
+    N: Name,
 {
     let cell = Box::new(Cell {
         header: Header {
             state: State::new(),
             vtable: const {
                 &Vtable {
-                    run: run::<F, S>,
-                    schedule: schedule::<F, S>,
-                    take_output: take_output::<F, S>,
-                    drop_output: drop_output::<F, S>,
-                    free: free::<F, S>,
+                    run: run::<F, S, N>,
+                    schedule: schedule::<F, S, N>,
+                    take_output: take_output::<F, S, N>,
+                    drop_output: drop_output::<F, S, N>,
+                    name: name::<F, S, N>,
+                    free: free::<F, S, N>,
                 }
             },
-            location,
+            location: origin.location,
+            id: Id::next(),
             next: UnsafeCell::new(None),
-            tag: AtomicUsize::new(0),
             join_waker: UnsafeCell::new(None),
         },
         scheduler,
-        stage: UnsafeCell::new(Stage::Future(future)),
+        name: origin.name,
+        stage: UnsafeCell::new(Stage { future: ManuallyDrop::new(future) }),
     });
     // The pointer keeps the provenance of the whole allocation; `repr(C)` puts the header first.
     // SAFETY: a box is never null.
@@ -126,6 +187,25 @@ impl Task {
     pub(super) unsafe fn from_raw(raw: *const ()) -> Self {
         // SAFETY: `into_raw` gives no null.
         Self(unsafe { NonNull::new_unchecked(raw.cast_mut().cast()) })
+    }
+
+    /// Writes what all handles of a task show.
+    pub(super) fn debug(self, handle: &'static str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let header = self.header();
+        let mut shown = f.debug_struct(handle);
+        shown.field("id", &header.id);
+        if let Some(name) = self.name() {
+            shown.field("name", &name);
+        }
+        shown
+            .field("spawned", &format_args!("{}", header.location))
+            .field("finished", &header.state.is_complete())
+            .finish()
+    }
+
+    pub(super) fn name(&self) -> Option<&str> {
+        // SAFETY: as in `header`; the name stays as long as the task.
+        unsafe { (self.header().vtable.name)(self.0).map(|name| name.as_ref()) }
     }
 
     /// Wakes the task: schedules it, or has it run once more.
@@ -179,11 +259,12 @@ impl Task {
 #[derive(PartialEq, Eq)]
 pub(crate) struct Runnable(pub(super) Task);
 
-// SAFETY: `spawn` in `runtime.rs` takes only futures that are Send; the loom tests too.
+// SAFETY: `spawn` in `runtime.rs` takes only futures that are Send, the loom tests too; those of a
+// `LocalSet` are run and dropped by its thread only (`local.rs`, rule 1).
 unsafe impl Send for Runnable {}
 
-impl std::fmt::Debug for Runnable {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Runnable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Runnable").field("spawned", self.0.header().location).finish()
     }
 }
@@ -192,8 +273,11 @@ impl Runnable {
     /// Polls the task once. Gives it back if it was woken meanwhile and is to run again.
     #[inline]
     pub(crate) fn run(self) -> Option<Self> {
-        // SAFETY: we have the right to poll.
-        match unsafe { (self.0.header().vtable.run)(self.0.0) } {
+        let outer = id::replace_current(Some(self.0.header().id));
+        // SAFETY: we have the right to poll. All that is the user's is caught in there.
+        let after = unsafe { (self.0.header().vtable.run)(self.0.0) };
+        id::replace_current(outer);
+        match after {
             AfterRun::Idle => None,
             AfterRun::Again => Some(self),
         }
@@ -205,9 +289,9 @@ impl Runnable {
     }
 
     /// Leaves a note for when the task has completed.
-    pub(crate) fn set_tag(&self, tag: usize) {
+    pub(crate) fn set_tag(&self, tag: u32) {
         // Ordering: Relaxed; the queue that carries the task to its runner publishes it.
-        self.0.header().tag.store(tag, Relaxed);
+        self.0.header().state.tag.store(tag, Relaxed);
     }
 
     /// A name for the task, for the executor's list.
@@ -234,8 +318,8 @@ pub(crate) struct Completed(pub(super) Runnable);
 
 impl Completed {
     /// What [`Runnable::set_tag`] was given.
-    pub(crate) fn tag(&self) -> usize {
-        self.0.0.header().tag.load(Relaxed)
+    pub(crate) fn tag(&self) -> u32 {
+        self.0.0.header().state.tag.load(Relaxed)
     }
 }
 
@@ -253,8 +337,8 @@ pub(crate) struct TaskId(Task);
 // SAFETY: as for `Runnable`.
 unsafe impl Send for TaskId {}
 
-impl std::fmt::Debug for TaskId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TaskId").finish_non_exhaustive()
     }
 }
@@ -272,40 +356,39 @@ impl TaskId {
 
 /// # Safety (of all that follow)
 ///
-/// `header` is that of a live `Cell<F, S>`.
-unsafe fn cell<'a, F: Future, S>(header: NonNull<Header>) -> &'a Cell<F, S> {
+/// `header` is that of a live `Cell<F, S, N>`.
+unsafe fn cell<'a, F: Future, S, N>(header: NonNull<Header>) -> &'a Cell<F, S, N> {
     // SAFETY: the contract above.
-    unsafe { header.cast::<Cell<F, S>>().as_ref() }
+    unsafe { header.cast::<Cell<F, S, N>>().as_ref() }
 }
 
 /// # Safety
 ///
 /// As `cell`, and the caller has the task's `Runnable`.
-unsafe fn schedule<F: Future, S: Schedule>(header: NonNull<Header>) {
+unsafe fn schedule<F: Future, S: Schedule, N: Name>(header: NonNull<Header>) {
     // SAFETY: the contract.
-    let scheduler = unsafe { cell::<F, S>(header) }.scheduler;
+    let scheduler = unsafe { cell::<F, S, N>(header) }.scheduler;
     scheduler.schedule(Runnable(Task(header)));
 }
 
 /// # Safety
 ///
 /// As `cell`, and the caller has the task's `Runnable`.
-unsafe fn run<F: Future, S: Schedule>(header: NonNull<Header>) -> AfterRun {
+unsafe fn run<F: Future, S: Schedule, N: Name>(header: NonNull<Header>) -> AfterRun {
     // SAFETY: the contract.
-    let cell = unsafe { cell::<F, S>(header) };
+    let cell = unsafe { cell::<F, S, N>(header) };
     let state = &cell.header.state;
     let run = state.start();
     let result = if run.cancelled {
-        Err(JoinError::cancelled(cell.header.location))
+        Err(Failure::Cancelled)
     } else {
         let waker = waker::borrowed(&cell.header, Task(header));
         let mut cx = Context::from_waker(&waker);
         let poll = catch_unwind(AssertUnwindSafe(|| {
             cell.stage.with_mut(|stage| {
-                // SAFETY: we have the right to poll (rule 1).
-                let Stage::Future(future) = (unsafe { &mut *stage }) else {
-                    unreachable!("a task that is complete does not run")
-                };
+                // SAFETY: we have the right to poll (rule 1), and a task that has it is not
+                // complete (rule 2): the future is there.
+                let future = unsafe { &mut *(&raw mut (*stage).future).cast::<F>() };
                 // SAFETY: the future is in its task's allocation and does not move before its drop.
                 unsafe { Pin::new_unchecked(future) }.poll(&mut cx)
             })
@@ -313,49 +396,53 @@ unsafe fn run<F: Future, S: Schedule>(header: NonNull<Header>) -> AfterRun {
         match poll {
             Ok(Poll::Pending) => return state.finish(run),
             Ok(Poll::Ready(output)) => Ok(output),
-            Err(payload) => Err(JoinError::panicked(cell.header.location, payload)),
+            Err(payload) => Err(Failure::panicked(payload)),
         }
     };
     // SAFETY: we have the right to poll, and use it up.
-    unsafe { complete::<F, S>(header, result) };
+    unsafe { complete::<F, S, N>(header, result) };
     AfterRun::Idle
 }
 
 /// # Safety
 ///
 /// As `run`, whose last call this is.
-unsafe fn complete<F: Future, S: Schedule>(
+unsafe fn complete<F: Future, S: Schedule, N: Name>(
     header: NonNull<Header>,
-    result: Result<F::Output, JoinError>,
+    result: Result<F::Output, Failure>,
 ) {
     // Not an argument: a reference that comes as one must stay good until the function returns,
     // and this one frees the task.
     // SAFETY: the contract.
-    let cell = unsafe { cell::<F, S>(header) };
+    let cell = unsafe { cell::<F, S, N>(header) };
     let (state, scheduler) = (&cell.header.state, cell.scheduler);
-    cell.stage.with_mut(|stage| {
+    let failed = cell.stage.with_mut(|stage| {
         // SAFETY: the future is ours (rule 1). It is dropped in place, since it is pinned, and
         // whether that panics or not it counts as gone: `write` drops nothing.
-        let dropped = catch_unwind(AssertUnwindSafe(|| unsafe { ptr::drop_in_place(stage) }));
+        let dropped = catch_unwind(AssertUnwindSafe(|| unsafe {
+            ManuallyDrop::drop(&mut (*stage).future);
+        }));
         let result = match (dropped, result) {
             (Ok(()), result) => result,
             // The first panic is the one that explains.
-            (Err(payload), result @ Err(_)) if result.as_ref().is_err_and(JoinError::is_panic) => {
+            (Err(payload), result @ Err(Failure::Panicked(_))) => {
                 drop_quietly(payload);
                 result
             }
             (Err(payload), result) => {
                 drop_quietly(result);
-                Err(JoinError::panicked(cell.header.location, payload))
+                Err(Failure::panicked(payload))
             }
         };
+        let failed = result.is_err();
         // SAFETY: as above.
-        unsafe { ptr::write(stage, Stage::Output(result)) };
+        unsafe { ptr::write(stage, Stage::end(result)) };
+        failed
     });
-    let completion = state.complete();
+    let completion = state.complete(failed);
     if !completion.join_interest {
         // SAFETY: the handle is gone, so the output is ours (rule 3).
-        unsafe { drop_output::<F, S>(header) };
+        drop_quietly(cell.stage.with_mut(|stage| unsafe { Stage::take(stage, failed) }));
     }
     if completion.join_waker {
         // SAFETY: the handle has left it to us (rule 4).
@@ -368,40 +455,47 @@ unsafe fn complete<F: Future, S: Schedule>(
 /// # Safety
 ///
 /// As `Task::take_output`.
-unsafe fn take_output<F: Future, S>(header: NonNull<Header>, to: *mut ()) {
+unsafe fn take_output<F: Future, S, N>(header: NonNull<Header>, to: *mut ()) {
     // SAFETY: the contract.
-    let cell = unsafe { cell::<F, S>(header) };
-    cell.stage.with_mut(|stage| {
-        // SAFETY: the output is the caller's (rule 3), and `to` is of its type.
-        unsafe {
-            if let Stage::Output(output) = mem::replace(&mut *stage, Stage::Taken) {
-                *to.cast::<Option<Result<F::Output, JoinError>>>() = Some(output);
-            }
-        }
-    });
+    let cell = unsafe { cell::<F, S, N>(header) };
+    let failed = cell.header.state.has_failed();
+    // SAFETY: the output is the caller's (rule 3).
+    let result = cell.stage.with_mut(|stage| unsafe { Stage::<F>::take(stage, failed) });
+    let result = result.map_err(|failure| JoinError::new(Task(header), failure));
+    // SAFETY: `to` is of this type.
+    unsafe { *to.cast::<Option<Result<F::Output, JoinError>>>() = Some(result) };
 }
 
 /// # Safety
 ///
 /// As `Task::drop_output`.
-unsafe fn drop_output<F: Future, S>(header: NonNull<Header>) {
+unsafe fn drop_output<F: Future, S, N>(header: NonNull<Header>) {
     // SAFETY: the contract.
-    let cell = unsafe { cell::<F, S>(header) };
+    let cell = unsafe { cell::<F, S, N>(header) };
+    let failed = cell.header.state.has_failed();
     // SAFETY: the output is the caller's (rule 3).
-    let stage = cell.stage.with_mut(|stage| unsafe { mem::replace(&mut *stage, Stage::Taken) });
-    drop_quietly(stage);
+    drop_quietly(cell.stage.with_mut(|stage| unsafe { Stage::<F>::take(stage, failed) }));
+}
+
+/// # Safety
+///
+/// As `cell`.
+unsafe fn name<F: Future, S, N: Name>(header: NonNull<Header>) -> Option<NonNull<str>> {
+    // SAFETY: the contract.
+    unsafe { cell::<F, S, N>(header) }.name.text().map(NonNull::from)
 }
 
 /// # Safety
 ///
 /// As `cell`, and no reference to the task is left.
-unsafe fn free<F: Future, S>(header: NonNull<Header>) {
+unsafe fn free<F: Future, S, N>(header: NonNull<Header>) {
+    // What the stage held is gone (rule 6).
     // SAFETY: the contract; the box is the one that `spawn` leaked.
-    drop_quietly(unsafe { Box::from_raw(header.cast::<Cell<F, S>>().as_ptr()) });
+    drop_quietly(unsafe { Box::from_raw(header.cast::<Cell<F, S, N>>().as_ptr()) });
 }
 
 /// Runs `f`, and swallows its panic: for code of the user's that nobody waits for.
-fn catch_quietly<R>(f: impl FnOnce() -> R) {
+pub(super) fn catch_quietly<R>(f: impl FnOnce() -> R) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(f()))) {
         drop_quietly(payload);
     }

@@ -24,22 +24,29 @@
 //! | CANCELLED     | `abort`                      | never                                     |
 //! | JOIN_INTEREST | from the start               | when the `JoinHandle` drops               |
 //! | JOIN_WAKER    | the handle left its waker    | the handle takes it back, to change it    |
+//! | FAILED        | with COMPLETE, if the output is a failure | never                        |
 //! | the rest      | references, counted          |                                           |
 
 use crate::primitive::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use crate::primitive::atomic::{AtomicU64, AtomicUsize};
+use crate::primitive::atomic::{AtomicU32, AtomicU64};
 
-const COMPLETE: usize = 1;
-const CANCELLED: usize = 1 << 1;
-const JOIN_INTEREST: usize = 1 << 2;
-const JOIN_WAKER: usize = 1 << 3;
-const REFERENCE: usize = 1 << 4;
+const COMPLETE: u32 = 1;
+const CANCELLED: u32 = 1 << 1;
+const JOIN_INTEREST: u32 = 1 << 2;
+const JOIN_WAKER: u32 = 1 << 3;
+const FAILED: u32 = 1 << 4;
+const REFERENCE: u32 = 1 << 5;
+
+/// More than this is too much, with room for what threads add before they notice.
+const MOST: u32 = u32::MAX - (REFERENCE << 16);
 
 /// See the module's page.
 #[derive(Debug)]
 pub(super) struct State {
     wakes: AtomicU64,
-    life: AtomicUsize,
+    life: AtomicU32,
+    /// The executor's note, written before the first run. It is here because here is room.
+    pub(super) tag: AtomicU32,
 }
 
 /// A run under way.
@@ -78,7 +85,11 @@ pub(super) enum Handle {
 impl State {
     /// A task that is queued, with a reference for the runtime and one for the handle.
     pub(super) fn new() -> Self {
-        Self { wakes: AtomicU64::new(1), life: AtomicUsize::new(JOIN_INTEREST | (2 * REFERENCE)) }
+        Self {
+            wakes: AtomicU64::new(1),
+            life: AtomicU32::new(JOIN_INTEREST | (2 * REFERENCE)),
+            tag: AtomicU32::new(0),
+        }
     }
 
     /// True: the task was idle, and the caller has to schedule it.
@@ -111,7 +122,7 @@ impl State {
     }
 
     /// The output, or why there is none, is in place.
-    pub(super) fn complete(&self) -> Completion {
+    pub(super) fn complete(&self, failed: bool) -> Completion {
         // Ordering: Acquire pairs with the Release of those who gave their references up.
         let life = self.life.load(Acquire);
         if life & JOIN_INTEREST == 0 && life / REFERENCE == 1 {
@@ -122,13 +133,18 @@ impl State {
         // `take_join_waker_back` and `drop_handle`: they see the output. Acquire pairs with the
         // Release in `leave_join_waker`: we see the waker. An add, because the bit is set once,
         // and an add is one instruction.
-        let life = self.life.fetch_add(COMPLETE, AcqRel);
+        let life = self.life.fetch_add(if failed { COMPLETE | FAILED } else { COMPLETE }, AcqRel);
         debug_assert_eq!(life & COMPLETE, 0, "a task completes once");
         Completion { join_interest: life & JOIN_INTEREST != 0, join_waker: life & JOIN_WAKER != 0 }
     }
 
     pub(super) fn is_complete(&self) -> bool {
         self.life.load(Acquire) & COMPLETE != 0
+    }
+
+    /// Whether a task that is complete has failed; for who has seen that it is complete.
+    pub(super) fn has_failed(&self) -> bool {
+        self.life.load(Relaxed) & FAILED != 0
     }
 
     /// The next run is to drop the future. The caller wakes the task after this.
@@ -152,7 +168,7 @@ impl State {
         Self::handle(self.life.fetch_and(!JOIN_WAKER, AcqRel))
     }
 
-    fn handle(life: usize) -> Handle {
+    fn handle(life: u32) -> Handle {
         if life & COMPLETE == 0 { Handle::Done } else { Handle::TooLate }
     }
 
@@ -176,7 +192,7 @@ impl State {
 
     pub(super) fn add_reference(&self) {
         // Ordering: Relaxed; the new reference is made from a live one, as in `Arc`.
-        if self.life.fetch_add(REFERENCE, Relaxed) > isize::MAX as usize {
+        if self.life.fetch_add(REFERENCE, Relaxed) > MOST {
             // Only a loop that forgets its wakers comes here, and a count that wraps is unsound.
             std::process::abort();
         }

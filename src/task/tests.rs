@@ -1,14 +1,14 @@
 //! The combinations of panic, abort and lost handles; small enough for Miri.
 
 use std::future::{Future, poll_fn};
-use std::panic::{Location, panic_any};
+use std::panic::panic_any;
 use std::pin::pin;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
-use super::{Completed, JoinHandle, List, Runnable, Schedule, spawn};
+use super::{Completed, JoinHandle, List, Origin, Runnable, Schedule, spawn};
 
 /// A scheduler for one test: a queue and a count.
 type Queue = &'static (Mutex<List>, AtomicUsize);
@@ -33,7 +33,7 @@ fn with_queue(test: impl FnOnce(Queue)) {
 }
 
 fn start<F: Future>(queue: Queue, future: F) -> JoinHandle<F::Output> {
-    let (task, handle) = spawn(future, queue, Location::caller());
+    let (task, handle) = spawn(future, queue, Origin::caller());
     queue.schedule(task);
     handle
 }

@@ -36,9 +36,10 @@ impl Worker<'_> {
 
     /// Who filled a slot elsewhere may have relied on us to look after it. Now somebody else
     /// has to: whoever is woken looks round, and ends as the sentinel if there is nothing to do.
+    /// The same holds for what we have brought here: the task that we run first may take long.
     pub(super) fn name_sentinel(&self) {
         let idle = &self.shared.idle;
-        if idle.lacks_sentinel() && idle.others_busy(self.index) {
+        if idle.lacks_sentinel() && (idle.others_busy(self.index) || self.seat.has_any()) {
             self.shared.wake(idle.notify_soon());
         }
     }

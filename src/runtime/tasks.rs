@@ -1,0 +1,89 @@
+//! The ways to a task that know of the runtime: `spawn` of what `task` has.
+
+use std::future::Future;
+
+use super::{Runtime, spawn_from};
+use crate::task::{AbortHandle, Builder, JoinHandle, JoinSet, LocalSet, Origin};
+
+impl Builder {
+    /// Runs a future as a task, as [`spawn`](crate::spawn) does.
+    ///
+    /// # Panics
+    ///
+    /// If the global runtime is needed and the system refuses to start its threads.
+    #[track_caller]
+    pub fn spawn<F>(self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        match self.origin() {
+            Ok(named) => spawn_from(future, named),
+            Err(nameless) => spawn_from(future, nameless),
+        }
+    }
+
+    /// Runs a future as a task of this runtime.
+    #[track_caller]
+    pub fn spawn_on<F>(self, future: F, runtime: &Runtime) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        match self.origin() {
+            Ok(named) => runtime.shared.spawn(future, named),
+            Err(nameless) => runtime.shared.spawn(future, nameless),
+        }
+    }
+}
+
+impl<T: Send + 'static> JoinSet<T> {
+    /// Runs a future as a task of the set, where [`spawn`](crate::spawn) would.
+    ///
+    /// # Panics
+    ///
+    /// If the global runtime is needed and the system refuses to start its threads.
+    #[track_caller]
+    pub fn spawn<F>(&mut self, future: F) -> AbortHandle
+    where
+        F: Future<Output = T> + Send + 'static,
+    {
+        let origin = Origin::caller();
+        self.add(future, |member| spawn_from(member, origin))
+    }
+
+    /// Runs a future as a task of the set, in this runtime.
+    #[track_caller]
+    pub fn spawn_on<F>(&mut self, future: F, runtime: &Runtime) -> AbortHandle
+    where
+        F: Future<Output = T> + Send + 'static,
+    {
+        let origin = Origin::caller();
+        self.add(future, |member| runtime.shared.spawn(member, origin))
+    }
+}
+
+impl<F> FromIterator<F> for JoinSet<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    /// Spawns each future as a task of a new set.
+    fn from_iter<I: IntoIterator<Item = F>>(futures: I) -> Self {
+        let mut set = Self::new();
+        futures.into_iter().for_each(|future| drop(set.spawn(future)));
+        set
+    }
+}
+
+impl LocalSet {
+    /// Runs a future to its end on this thread, in a runtime, and the tasks of the set meanwhile.
+    ///
+    /// # Panics
+    ///
+    /// As [`Runtime::block_on`].
+    #[track_caller]
+    pub fn block_on<F: Future>(&self, runtime: &Runtime, future: F) -> F::Output {
+        runtime.block_on(self.run_until(future))
+    }
+}
