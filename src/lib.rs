@@ -66,7 +66,10 @@ mod executor;
 
 mod runtime;
 
-pub use runtime::{Builder, Runtime, YieldNow, block_on, spawn, yield_now};
+pub use runtime::{
+    Builder, EnterGuard, Handle, Runtime, YieldNow, block_in_place, block_on, spawn,
+    spawn_blocking, yield_now,
+};
 pub use task::{JoinError, JoinHandle};
 
 mod macros;

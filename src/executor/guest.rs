@@ -24,13 +24,13 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
-use super::context::{self, Context};
+use super::context::{self, Context, Role};
 use super::worker::Worker;
 use super::{GUEST_WAITS, SHUTDOWN, Shared};
 use crate::primitive::Mutex;
 use crate::primitive::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
 use crate::primitive::atomic::{AtomicBool, AtomicUsize, fence};
-use crate::util::{budget, prompt_waker};
+use crate::util::{budget, may_block, prompt_waker};
 
 const FREE: usize = 0;
 const PRESENT: usize = 1;
@@ -63,12 +63,9 @@ impl Desk {
 /// Polls `future` on this thread until it is ready, and runs tasks in between.
 #[track_caller]
 pub(crate) fn block_on<F: Future>(shared: &Arc<Shared>, future: F) -> F::Output {
-    assert!(
-        context::current_id() == 0,
-        "block_on was called inside block_on or a task, where it would block a worker and all \
-         tasks on it; use `.await`, or move the call to a thread of its own"
-    );
-    let context = Context::new(shared);
+    may_block::check("block_on", "`.await`");
+    let _no_blocking = may_block::forbid();
+    let context = Context::new(shared, Role::Guest);
     let _inside = context.enter();
     let _budget = budget::scope();
     let root = Arc::new(Root {
@@ -143,23 +140,32 @@ impl<'a> Guest<'a> {
         let desk = &shared.guest.state;
         let present = desk.compare_exchange(FREE, PRESENT, AcqRel, Relaxed).is_ok();
         let mut guest = Self { shared, context, present, worker: None };
-        if present && !guest.sit_on_a_free_seat() {
+        guest.ask();
+        guest
+    }
+
+    /// Sits down, or asks for a seat.
+    fn ask(&mut self) {
+        let shared = self.shared;
+        // A runtime that ends needs no more workers, and its threads have to get their seats.
+        let ending = shared.signals() & SHUTDOWN != 0;
+        if self.present && !ending && !self.sit_on_a_free_seat() {
             *shared.guest.guest.lock() = Some(thread::current());
             // The signal first: who grants clears it once, and it must be there by then.
             shared.signals.fetch_or(GUEST_WAITS, SeqCst);
-            desk.store(WAITS, SeqCst);
+            shared.guest.state.store(WAITS, SeqCst);
             // Ordering: pairs with the fence in `Idle::park`: a worker that has gone to sleep
             // without seeing the signal is seen asleep here.
             fence(SeqCst);
-            guest.sit_on_a_free_seat();
+            self.sit_on_a_free_seat();
         }
-        guest
     }
 
     /// Takes the seat of a thread that sleeps.
     fn sit_on_a_free_seat(&mut self) -> bool {
         while let Some(seat) = self.shared.idle.any_parked() {
-            if self.shared.idle.take(seat) {
+            let take = || self.shared.idle.take(seat);
+            if self.shared.seats[seat].lend(thread::current(), take) {
                 self.sit(seat);
                 self.withdraw();
                 return true;
@@ -169,8 +175,7 @@ impl<'a> Guest<'a> {
     }
 
     fn sit(&mut self, seat: usize) {
-        self.shared.seats[seat].set_guest(Some(thread::current()));
-        self.worker = Some(Worker::sit(self.shared, self.context, seat, false));
+        self.worker = Some(Worker::sit(self.shared, self.context, seat, true));
     }
 
     /// Stops waiting for a seat; one that is granted all the same is given back.
@@ -192,20 +197,29 @@ impl<'a> Guest<'a> {
 
     /// Runs a task, or sleeps until there is one or `called`.
     fn turn(&mut self, called: impl Fn() -> bool) {
+        let ending = self.shared.signals() & SHUTDOWN != 0;
+        if self.worker.is_some() && ending {
+            self.leave();
+        } else if self.worker.is_some() && self.context.seat().is_none() {
+            // The root, or the last task, has blocked in place.
+            self.worker = None;
+            self.ask();
+        }
         if let Some(worker) = &mut self.worker {
-            match worker.next() {
-                Some(task) => worker.run(task),
+            let task =
+                worker.next().or_else(|| if called() { None } else { worker.search(&called) });
+            match task {
+                // If the seat is lost: see above, at the next turn.
+                Some(task) => _ = worker.run(task),
                 None if called() => {}
-                None => match worker.search(&called) {
-                    Some(task) => worker.run(task),
-                    None => worker.park(called),
-                },
+                None => worker.park(called),
             }
             return;
         }
         let state = self.shared.guest.state.load(Acquire);
         if self.present && state >= GRANTED {
             self.shared.guest.state.store(PRESENT, Relaxed);
+            self.shared.seats[state - GRANTED].set_guest(Some(thread::current()));
             self.sit(state - GRANTED);
         } else if !called() {
             // A grant or a wake that came since is a token that `park` takes.
@@ -215,27 +229,30 @@ impl<'a> Guest<'a> {
 
     /// Leaves a seat to its own thread, which wakes up if there is work.
     fn give_back(&self, index: usize) {
-        let (shared, seat) = (self.shared, &self.shared.seats[index]);
-        seat.set_guest(None);
-        shared.idle.park(index);
-        let work = seat.has_any() || shared.has_work() || shared.signals() & SHUTDOWN != 0;
-        if work && shared.idle.claim_this(index) {
-            shared.wake(Some(index));
+        self.shared.seats[index].set_guest(None);
+        self.shared.leave_empty(index);
+    }
+
+    /// Gives the seat back, and asks for none any more.
+    fn leave(&mut self) {
+        if let Some(worker) = self.worker.take() {
+            let seat = self.context.seat().map(|_| worker.index());
+            drop(worker);
+            if let Some(seat) = seat {
+                self.give_back(seat);
+            }
+        }
+        if self.present {
+            self.present = false;
+            self.withdraw();
+            *self.shared.guest.guest.lock() = None;
+            self.shared.guest.state.store(FREE, SeqCst);
         }
     }
 }
 
 impl Drop for Guest<'_> {
     fn drop(&mut self) {
-        if let Some(worker) = self.worker.take() {
-            let seat = worker.index();
-            drop(worker);
-            self.give_back(seat);
-        }
-        if self.present {
-            self.withdraw();
-            *self.shared.guest.guest.lock() = None;
-            self.shared.guest.state.store(FREE, SeqCst);
-        }
+        self.leave();
     }
 }

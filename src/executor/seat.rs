@@ -1,7 +1,7 @@
 //! What belongs to a seat, whoever sits there.
 
 use std::sync::OnceLock;
-use std::thread::Thread;
+use std::thread::{self, Thread};
 
 use super::queue::LocalQueue;
 use crate::primitive::Mutex;
@@ -24,12 +24,41 @@ pub(super) struct Seat {
     pub(super) long_polls: AtomicBool,
     /// From how many waiting tasks on another worker should come for some; written as above.
     pub(super) share_from: AtomicU32,
-    /// Set by who claimed the seat for work, cleared by who wakes up on it.
-    go: AtomicBool,
+    /// For its own thread and for a guest: set by who claimed the seat for work, cleared by who
+    /// wakes up on it.
+    go: [AtomicBool; 2],
     /// The seat's own thread; set before anybody can claim the seat.
     owner: OnceLock<Thread>,
-    /// The guest that sits here instead.
-    guest: Mutex<Option<Thread>>,
+    chair: Mutex<Chair>,
+    /// The own thread would like to sit here; written under the lock of `chair`.
+    wanted: AtomicBool,
+}
+
+/// Who sits here if it is not the seat's own thread.
+#[derive(Debug, Default)]
+struct Chair {
+    guest: Option<Thread>,
+    /// The own thread is in `block_in_place`.
+    away: bool,
+    /// The seat has been claimed for work while away, and nobody has come yet.
+    summons: Option<Summons>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Summons {
+    /// Who comes is counted as searching.
+    Pending,
+    /// Nobody will come but the own thread, which is not counted.
+    Ignored,
+}
+
+/// What an own thread finds that comes back.
+pub(super) enum Back {
+    /// It sits on its seat, and is counted as searching or not.
+    Sits {
+        searching: bool,
+    },
+    Occupied,
 }
 
 impl Seat {
@@ -40,9 +69,10 @@ impl Seat {
             tick: AtomicU32::new(0),
             long_polls: AtomicBool::new(false),
             share_from: AtomicU32::new(2),
-            go: AtomicBool::new(false),
+            go: Default::default(),
             owner: OnceLock::new(),
-            guest: Mutex::new(None),
+            chair: Mutex::default(),
+            wanted: AtomicBool::new(false),
         }
     }
 
@@ -52,21 +82,99 @@ impl Seat {
 
     /// Names who sits here instead of the seat's own thread.
     pub(super) fn set_guest(&self, thread: Option<Thread>) {
-        *self.guest.lock() = thread;
-    }
-
-    /// Sends who sleeps here to work.
-    pub(super) fn send_go(&self) {
-        // Ordering: Release pairs with the Acquire in `take_go`.
-        self.go.store(true, Release);
-        match (&*self.guest.lock(), self.owner.get()) {
-            (Some(thread), _) | (None, Some(thread)) => thread.unpark(),
-            (None, None) => {}
+        let mut chair = self.chair.lock();
+        if thread.is_none() {
+            self.wanted.store(false, Relaxed);
         }
+        chair.guest = thread;
     }
 
-    pub(super) fn take_go(&self) -> bool {
-        self.go.swap(false, Acquire)
+    /// Has a guest sit here if `take` gets it the seat's bit.
+    pub(super) fn lend(&self, thread: Thread, take: impl FnOnce() -> bool) -> bool {
+        let mut chair = self.chair.lock();
+        let taken = take();
+        if taken {
+            chair.guest = Some(thread);
+        }
+        taken
+    }
+
+    /// Has the seat's own thread get its bit back with `take`, unless the bit is a guest's.
+    pub(super) fn take_back(&self, take: impl FnOnce() -> bool) -> bool {
+        // Under the lock, so that no guest takes the seat, and goes to sleep on it, in between.
+        let chair = self.chair.lock();
+        chair.guest.is_none() && take()
+    }
+
+    /// The seat's own thread leaves, to block.
+    pub(super) fn go_away(&self) {
+        self.chair.lock().away = true;
+    }
+
+    /// The seat's own thread is back. If somebody else sits here it stays away, or, if it `asks`,
+    /// waits for a "go".
+    pub(super) fn come_back(&self, asks: bool, take: impl FnOnce() -> bool) -> Back {
+        let mut chair = self.chair.lock();
+        let summons = chair.summons.take();
+        if summons.is_some() || (chair.guest.is_none() && take()) {
+            chair.away = false;
+            return Back::Sits { searching: summons == Some(Summons::Pending) };
+        }
+        if asks {
+            chair.away = false;
+            if let Some(guest) = &chair.guest {
+                self.wanted.store(true, Relaxed);
+                guest.unpark();
+            }
+        }
+        Back::Occupied
+    }
+
+    /// Whether who sits here is to leave for the seat's own thread.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.wanted.load(Relaxed)
+    }
+
+    /// Sits down if somebody is still needed; then the caller is counted as searching.
+    pub(super) fn heed_summons(&self) -> bool {
+        let mut chair = self.chair.lock();
+        let needed = chair.summons == Some(Summons::Pending);
+        if needed {
+            chair.summons = None;
+            chair.guest = Some(thread::current());
+        }
+        needed
+    }
+
+    /// Nobody can come; true if somebody was still needed.
+    pub(super) fn ignore_summons(&self) -> bool {
+        let mut chair = self.chair.lock();
+        let needed = chair.summons == Some(Summons::Pending);
+        if needed {
+            chair.summons = Some(Summons::Ignored);
+        }
+        needed
+    }
+
+    /// Sends who sleeps here to work; false if that one is away, and somebody else is needed.
+    #[must_use]
+    pub(super) fn send_go(&self) -> bool {
+        let mut chair = self.chair.lock();
+        if chair.away && chair.guest.is_none() {
+            chair.summons = Some(Summons::Pending);
+            return false;
+        }
+        // Ordering: Release pairs with the Acquire in `take_go`.
+        self.go[usize::from(chair.guest.is_some())].store(true, Release);
+        if let Some(thread) = chair.guest.as_ref().or(self.owner.get()) {
+            thread.unpark();
+        }
+        true
+    }
+
+    /// Takes a "go" that was meant for the guest, or for the seat's own thread.
+    pub(super) fn take_go(&self, guest: bool) -> bool {
+        self.go[usize::from(guest)].swap(false, Acquire)
     }
 
     /// Puts `task` in the slot, and gives the one that was there.

@@ -7,7 +7,7 @@ use super::context::Context;
 use super::idle::MAX_SEATS;
 use super::queue::CAPACITY;
 use super::seat::Seat;
-use super::{GUEST_WAITS, SHUTDOWN, Shared};
+use super::{GUEST_WAITS, SHUTDOWN, Shared, in_place};
 use crate::primitive::atomic::Ordering::Relaxed;
 use crate::primitive::{may_spin, spin_loop};
 use crate::task::{List, Runnable};
@@ -54,6 +54,8 @@ pub(super) struct Worker<'a> {
     rng: Rng,
     tick: u32,
     slot_runs: u32,
+    /// Whether this is not the seat's own thread.
+    is_guest: bool,
     /// Counted in `Idle::searching`.
     searching: bool,
     sentinel: bool,
@@ -62,10 +64,12 @@ pub(super) struct Worker<'a> {
     clock: Clock,
 }
 
-/// Why a background thread has left its seat.
+/// Why a thread has left its seat.
 pub(super) enum Left {
-    /// A guest sits there now.
+    /// Somebody else may sit there now.
     LentSeat,
+    /// The seat's own thread wants it back from this guest.
+    Called,
     Shutdown,
 }
 
@@ -80,13 +84,13 @@ struct Clock {
 }
 
 impl<'a> Worker<'a> {
-    /// Sits down on a seat that the caller has got by a "go" (then it is counted as searching)
-    /// or by clearing the seat's bit.
+    /// Sits down on a seat that the caller has got by a "go" (then it is counted as searching),
+    /// or, as a guest, by clearing the seat's bit.
     pub(super) fn sit(
         shared: &'a Shared,
         context: &'a Context,
         index: usize,
-        searching: bool,
+        is_guest: bool,
     ) -> Self {
         context.set_seat(Some(index));
         Self {
@@ -97,7 +101,8 @@ impl<'a> Worker<'a> {
             rng: Rng::new(context.id() as u64),
             tick: 0,
             slot_runs: 0,
-            searching,
+            is_guest,
+            searching: !is_guest,
             sentinel: false,
             nap: NAP,
             spin: SHORTEST_SPIN,
@@ -105,23 +110,36 @@ impl<'a> Worker<'a> {
         }
     }
 
+    /// As `sit`, for a guest that was sent by a "go".
+    pub(super) fn stand_in(shared: &'a Shared, context: &'a Context, index: usize) -> Self {
+        let mut worker = Self::sit(shared, context, index, false);
+        worker.is_guest = true;
+        worker
+    }
+
     pub(super) fn index(&self) -> usize {
         self.index
     }
 
-    /// Works until it is told to leave.
-    pub(super) fn work(&mut self) -> Left {
-        let called = || self.shared.signals() != 0;
+    /// Works until it is told to leave, or `recalled`.
+    pub(super) fn work(&mut self, recalled: impl Fn() -> bool) -> Left {
+        let shared = self.shared;
+        let called = || shared.signals() != 0 || recalled();
         loop {
             let signals = self.shared.signals();
             if signals & SHUTDOWN != 0 {
                 return Left::Shutdown;
             }
+            if recalled() {
+                return Left::Called;
+            }
             if signals & GUEST_WAITS != 0 && self.shared.guest.grant(self.shared, self.index) {
                 return Left::LentSeat;
             }
             if let Some(task) = self.next().or_else(|| self.search(called)) {
-                self.run(task);
+                if !self.run(task) {
+                    return Left::LentSeat;
+                }
             } else {
                 self.park(called);
             }
@@ -139,18 +157,31 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Runs one task.
+    /// Runs one task. False: it has cost us the seat, by `block_in_place`.
     #[inline]
-    pub(super) fn run(&mut self, task: Runnable) {
+    #[must_use]
+    pub(super) fn run(&mut self, task: Runnable) -> bool {
         self.begin();
         budget::refill();
         let again = task.run();
+        if self.context.seat().is_none() && !self.sit_again() {
+            self.shared.inject(again.map_or_else(List::new, List::from));
+            return false;
+        }
         self.clock.operations += budget::spent();
         self.measure();
         if let Some(task) = again {
             // SAFETY: we sit here.
             unsafe { self.shared.push_here(self.seat, task) };
         }
+        true
+    }
+
+    /// The task has blocked in place, and on our seat there is somebody else, unless there is not.
+    #[cold]
+    fn sit_again(&self) -> bool {
+        // A guest has no right to this seat, and looks for another.
+        !self.is_guest && in_place::sit_again(self.context, self.index, true)
     }
 
     /// The next task of this seat, or a share of the injector's.
@@ -302,14 +333,14 @@ impl<'a> Worker<'a> {
         unsafe { self.shared.registry.collect(self.index) };
         idle.park(self.index);
         // Without the bit a "go" is on its way, or a guest has the seat until it sends one.
-        let mut awake = (called() || self.shared.has_work()) && idle.take(self.index);
+        let mut awake = (called() || self.shared.has_work()) && self.take_back();
         let mut nap = self.nap(awake);
         while !awake {
-            if self.seat.take_go() {
+            if self.seat.take_go(self.is_guest) {
                 self.searching = true;
                 return;
             }
-            if called() && idle.take(self.index) {
+            if called() && self.take_back() {
                 return;
             }
             let Some(time) = nap else {
@@ -317,13 +348,20 @@ impl<'a> Worker<'a> {
                 continue;
             };
             thread::park_timeout(time);
-            awake = idle.take(self.index);
+            awake = self.take_back();
             if !awake {
                 // Claimed: for work, then the "go" is near; or by a guest, then it may be far.
                 nap = None;
                 self.resign_sentinel();
             }
         }
+    }
+
+    /// Gets the seat's bit back; false if somebody else has it.
+    fn take_back(&self) -> bool {
+        let take = || self.shared.idle.take(self.index);
+        // Where a guest sits, the bit is the guest's.
+        if self.is_guest { take() } else { self.seat.take_back(take) }
     }
 
     /// How long to sleep at most: the sentinel looks up while others are busy.
