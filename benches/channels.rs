@@ -91,9 +91,11 @@ use self::support::threads::{Crossbeam, Std, Threads};
 
 /// What this benchmark uses of what the benchmarks share.
 mod support {
+    #[allow(dead_code, reason = "no bytes are counted here")]
     pub(crate) mod allocations;
     #[allow(dead_code, reason = "no task yields here")]
     pub(crate) mod api;
+    pub(crate) mod batches;
     pub(crate) mod contender;
     pub(crate) mod counted;
     pub(crate) mod crew;

@@ -58,10 +58,13 @@ mod support {
     pub(crate) mod contender;
     #[allow(dead_code, reason = "the tables here show nothing but the time")]
     pub(crate) mod measure;
+    pub(crate) mod passing;
+    #[allow(dead_code, reason = "some rows are for the benchmark of the runtimes")]
     pub(crate) mod rows;
-    #[allow(dead_code, reason = "no row here has batches")]
+    pub(crate) mod spawning;
     pub(crate) mod stream;
     pub(crate) mod table;
+    pub(crate) mod work;
 }
 
 fn main() {
@@ -77,9 +80,12 @@ fn main() {
     criterion.final_summary();
 
     if tables_wanted() {
-        table::print("Workers where the system puts them", &contenders);
+        table::print("Workers where the system puts them", &Row::all(), &contenders, &[2, 2]);
         match pin(homes.iter().map(|home| home.team())) {
-            Ok(()) => table::print("Each worker on a processor of its own", &contenders),
+            Ok(()) => {
+                let title = "Each worker on a processor of its own";
+                table::print(title, &Row::all(), &contenders, &[2, 2]);
+            }
             Err(error) => println!("\nNo worker has a processor of its own: {error}"),
         }
     }

@@ -46,6 +46,15 @@
 //!
 //! [`ring::RingBuffer`] is the queue under the channels, for threads that do not want to wait.
 //!
+//! # Locks and signals
+//!
+//! [`sync`] has what tasks share state with when a channel does not fit: locks that are held across
+//! `.await`, counted permits, and signals.
+//!
+//! # Time
+//!
+//! [`time`] has sleeps, limits of time and ticks, and a clock that tests can move.
+//!
 //! # Cancelling
 //!
 //! A future that is dropped before it is ready has done nothing: a receive has taken no message,
@@ -62,6 +71,8 @@ pub mod channel;
 
 mod task;
 
+pub mod time;
+
 mod executor;
 
 mod runtime;
@@ -73,6 +84,8 @@ pub use runtime::{
 pub use task::{JoinError, JoinHandle};
 
 mod macros;
+
+pub mod sync;
 
 #[doc(hidden)]
 pub use macros::support as __private;

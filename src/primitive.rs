@@ -79,6 +79,14 @@ mod imp {
         }
     }
 
+    /// Makes a constructor `const`, for statics.
+    macro_rules! const_fn {
+        ($(#[$attribute:meta])* $visibility:vis fn $($rest:tt)+) => {
+            $(#[$attribute])* $visibility const fn $($rest)+
+        };
+    }
+    pub(crate) use const_fn;
+
     /// True when spinning can help: someone else can run while we do.
     pub(crate) fn may_spin() -> bool {
         use std::sync::OnceLock;
@@ -138,6 +146,14 @@ mod imp {
             self.0.write().unwrap()
         }
     }
+
+    /// What a model watches is not made before it runs.
+    macro_rules! const_fn {
+        ($(#[$attribute:meta])* $visibility:vis fn $($rest:tt)+) => {
+            $(#[$attribute])* $visibility fn $($rest)+
+        };
+    }
+    pub(crate) use const_fn;
 
     /// In a model every pass of a loop must let the others run, so nothing spins.
     pub(crate) fn may_spin() -> bool {

@@ -193,3 +193,59 @@ fn a_queue_of_waiters_reuses_its_places() {
         assert_eq!(used, 0);
     });
 }
+
+#[test]
+fn locks_and_signals_allocate_for_the_first_who_wait_at_most() {
+    use annulus::sync::{CancellationToken, Mutex, Notify, Semaphore};
+    let (mutex, semaphore, notify) = (Mutex::new(0), Semaphore::new(1), Notify::new());
+    let waker = Waker::from(Count::new());
+    let round = || {
+        let held = (mutex.try_lock().unwrap(), semaphore.try_acquire().unwrap());
+        let mut lock = pin!(mutex.lock());
+        let mut permits = pin!(semaphore.acquire());
+        let mut gives_up = Some(mutex.lock());
+        let mut notified = pin!(notify.notified());
+        assert!(poll_with(lock.as_mut(), &waker).is_pending());
+        assert!(poll_with(pin!(gives_up.as_mut().unwrap()), &waker).is_pending());
+        assert!(poll_with(permits.as_mut(), &waker).is_pending());
+        assert!(poll_with(notified.as_mut(), &waker).is_pending());
+        drop(held);
+        drop(gives_up);
+        notify.notify_one();
+        assert!(poll_with(lock, &waker).is_ready());
+        assert!(poll_with(permits, &waker).is_ready());
+        assert!(poll_with(notified, &waker).is_ready());
+    };
+    round();
+    assert_eq!(allocations(|| (0..9).for_each(|_| round())).1, 0);
+
+    // A token's list of children does not grow with those that are gone.
+    let token = CancellationToken::new();
+    drop([token.child_token(), token.child_token()]);
+    let children = || drop([token.child_token(), token.child_token()]);
+    assert_eq!(allocations(|| (0..100).for_each(|_| children())).1, 200);
+}
+
+#[test]
+fn meeting_and_giving_up_do_not_allocate() {
+    let (tx, rx) = annulus::channel::rendezvous::channel();
+    let waker = Waker::from(Count::new());
+    let round = |n: usize| {
+        let mut sends: [_; 4] = std::array::from_fn(|i| {
+            let mut send = tx.send(n + i);
+            assert!(poll_with(pin!(&mut send), &waker).is_pending());
+            Some(send)
+        });
+        sends[n % 4] = None;
+        let left = (0..4).filter(|i| *i != n % 4);
+        left.for_each(|i| assert_eq!(rx.try_recv(), Ok(n + i)));
+        let mut recv = pin!(rx.recv());
+        assert!(poll_with(recv.as_mut(), &waker).is_pending());
+        tx.try_send(n).unwrap();
+        assert_eq!(poll_with(recv, &waker), Poll::Ready(Some(n)));
+        assert!(tx.send_timeout_blocking(n, Duration::ZERO).is_err());
+    };
+    round(0);
+    let ((), used) = allocations(|| (1..rounds(3_000)).for_each(round));
+    assert_eq!(used, 0);
+}

@@ -8,9 +8,19 @@ use annulus::channel::{
     Closing, Iter, Mpmc, Mpsc, OwnedPermit, Permit, Receiver, RecvFuture, RecvManyFuture, RecvRef,
     RecvRefFuture, ReserveFuture, ReserveOwnedFuture, SendError, SendFuture, SendManyFuture,
     Sender, Spmc, Spsc, TryIter, TryRecvError, TrySendError, WeakReceiver, WeakSender, broadcast,
-    oneshot, watch,
+    oneshot, rendezvous, watch,
 };
 use annulus::ring::{Consumer, Multi, Producer, RingBuffer, Single};
+use annulus::sync::{
+    self, Acquire, AcquireOwned, Barrier, BarrierWait, CancellationToken, Cancelled,
+    CancelledOwned, Lock, LockOwned, Mutex, Notified, Notify, OnceCell, OwnedMutexGuard,
+    OwnedSemaphorePermit, Read, RwLock, RwLockReadGuard, RwLockWriteGuard, Semaphore,
+    SemaphorePermit, Write,
+};
+use annulus::time::{
+    Advance, Elapsed, Interval, MissedTickBehavior, RecvTimeoutFuture, SendTimeoutFuture, Sleep,
+    Tick, Timeout,
+};
 use annulus::{Builder, JoinError, JoinHandle, Runtime, YieldNow};
 
 /// `Cell` is Send and not Sync: what a message has to be, and no more.
@@ -89,6 +99,12 @@ fn the_other_kinds_too() {
     all::<oneshot::Receiver<Message>>();
     all::<oneshot::Closed<'static, Message>>();
     all::<oneshot::RecvError>();
+    all::<rendezvous::Sender<Message>>();
+    all::<rendezvous::Receiver<Message>>();
+    all::<rendezvous::RecvFuture<'static, Message>>();
+    unpin::<rendezvous::SendFuture<'static, PhantomPinned>>();
+    fn send<T: Send>() {}
+    send::<rendezvous::SendFuture<'static, Message>>();
     all::<broadcast::Sender<u8>>();
     all::<broadcast::Receiver<u8>>();
     all::<broadcast::RecvFuture<'static, u8>>();
@@ -106,8 +122,94 @@ fn the_other_kinds_too() {
     unpin::<oneshot::Receiver<PhantomPinned>>();
 }
 
+#[test]
+fn locks_and_signals_too() {
+    fn send<T: Send + Unpin>() {}
+    fn is_send<T: Send>(_: T) {}
+    // A mutex needs its value to be Send, and no more.
+    all::<Mutex<Message>>();
+    all::<Lock<'static, Message>>();
+    all::<LockOwned<Message>>();
+    send::<sync::MutexGuard<'static, Message>>();
+    send::<OwnedMutexGuard<Message>>();
+    all::<sync::MutexGuard<'static, u8>>();
+    all::<OwnedMutexGuard<u8>>();
+    all::<RwLock<u8>>();
+    all::<RwLockReadGuard<'static, u8>>();
+    all::<RwLockWriteGuard<'static, u8>>();
+    all::<Read<'static, u8>>();
+    all::<Write<'static, u8>>();
+    send::<RwLock<Message>>();
+    all::<OnceCell<u8>>();
+    send::<OnceCell<Message>>();
+    unpin::<OnceCell<u8>>();
+    let cell = OnceCell::new();
+    is_send(cell.get_or_init(async || 1));
+    is_send(cell.get_or_try_init(async || Ok::<_, Message>(1)));
+    all::<Semaphore>();
+    all::<SemaphorePermit<'static>>();
+    all::<OwnedSemaphorePermit>();
+    all::<Acquire<'static>>();
+    all::<AcquireOwned>();
+    all::<Notify>();
+    all::<Notified<'static>>();
+    all::<Barrier>();
+    all::<BarrierWait<'static>>();
+    all::<sync::BarrierWaitResult>();
+    all::<CancellationToken>();
+    all::<Cancelled<'static>>();
+    all::<CancelledOwned>();
+    all::<sync::DropGuard>();
+    is_send(CancellationToken::new().run_until_cancelled(async {}));
+    all::<sync::AcquireError>();
+    all::<sync::TryAcquireError>();
+    all::<sync::TryLockError>();
+    all::<sync::SetError<u8>>();
+    // What a future borrows or a guard points to may be pinned elsewhere.
+    unpin::<sync::MutexGuard<'static, PhantomPinned>>();
+    unpin::<OwnedMutexGuard<PhantomPinned>>();
+    unpin::<LockOwned<PhantomPinned>>();
+    unpin::<Write<'static, PhantomPinned>>();
+}
+
+#[test]
+fn timers_too() {
+    all::<Sleep>();
+    all::<Timeout<std::future::Ready<u8>>>();
+    all::<Elapsed>();
+    all::<Interval>();
+    all::<Tick<'static>>();
+    all::<MissedTickBehavior>();
+    all::<Advance>();
+    all::<RecvTimeoutFuture<'static, Message, Mpsc>>();
+    unpin::<SendTimeoutFuture<'static, PhantomPinned, Spsc>>();
+    fn send<T: Send>() {}
+    send::<SendTimeoutFuture<'static, Message, Mpmc>>();
+    send::<Timeout<Message>>();
+}
+
+lacks!(
+    Unpin:
+    // It polls the future in its place.
+    Timeout<PhantomPinned>,
+);
+
 lacks!(
     Send:
+    Mutex<Rc<u8>>,
+    sync::MutexGuard<'static, Rc<u8>>,
+    OwnedMutexGuard<Rc<u8>>,
+    Lock<'static, Rc<u8>>,
+    LockOwned<Rc<u8>>,
+    RwLock<Rc<u8>>,
+    RwLockReadGuard<'static, Rc<u8>>,
+    // Who reads it somewhere else shares it.
+    RwLockReadGuard<'static, Message>,
+    RwLockWriteGuard<'static, Message>,
+    OnceCell<Rc<u8>>,
+    Timeout<Rc<u8>>,
+    SendTimeoutFuture<'static, Rc<u8>, Mpmc>,
+    RecvTimeoutFuture<'static, Rc<u8>, Spsc>,
     // Messages are shared: they have to be Sync, too.
     broadcast::Sender<Message>,
     broadcast::Receiver<Message>,
@@ -117,6 +219,10 @@ lacks!(
     watch::Changed<'static, Message>,
     // A locked value does not move to another thread.
     watch::Ref<'static, u8>,
+    rendezvous::Sender<Rc<u8>>,
+    rendezvous::Receiver<Rc<u8>>,
+    rendezvous::SendFuture<'static, Rc<u8>>,
+    rendezvous::RecvFuture<'static, Rc<u8>>,
     oneshot::Sender<Rc<u8>>,
     oneshot::Receiver<Rc<u8>>,
     oneshot::Closed<'static, Rc<u8>>,
@@ -154,6 +260,15 @@ lacks!(
 
 lacks!(
     Sync:
+    Mutex<Rc<u8>>,
+    // Who shares the guard shares the value.
+    sync::MutexGuard<'static, Message>,
+    OwnedMutexGuard<Message>,
+    RwLock<Message>,
+    RwLockWriteGuard<'static, Message>,
+    OnceCell<Message>,
+    // Another thread may set it, and this one drop it.
+    OnceCell<MutexGuard<'static, u8>>,
     // Who shares it shares the message.
     RecvRef<'static, Message, Single>,
     RecvRef<'static, Message, Multi>,

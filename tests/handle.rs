@@ -61,8 +61,8 @@ fn current_is_known_wherever_the_runtime_runs_something() {
 
 #[test]
 fn what_was_entered_last_is_current_in_whatever_order_guards_drop() {
-    let (a, b) = (named("a"), named("b"));
-    let (a, b) = (a.handle(), b.handle());
+    // Their runtimes end at once.
+    let (a, b) = (named("a").handle(), named("b").handle());
     let runtimes = [named("c"), named("d")];
     let [c, d] = runtimes.each_ref().map(Runtime::handle);
     let in_c = c.enter();
@@ -76,7 +76,6 @@ fn what_was_entered_last_is_current_in_whatever_order_guards_drop() {
     assert_eq!(spawns_on(), "c");
     drop(again);
     assert!(Handle::try_current().is_none());
-    // Their runtimes are gone.
     let _ended = (a.enter(), b.enter());
     assert!(now(annulus::spawn(async {})).unwrap_err().is_cancelled());
 }

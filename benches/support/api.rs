@@ -43,6 +43,14 @@ pub(crate) trait Spawn: 'static {
     where
         F: Future<Output: Send + 'static> + Send + 'static;
 
+    /// Starts a task that nobody waits for.
+    fn spawn_detached<F>(future: F)
+    where
+        F: Future<Output: Send + 'static> + Send + 'static,
+    {
+        drop(Self::spawn(future));
+    }
+
     fn yield_now() -> impl Future<Output = ()> + Send;
 }
 

@@ -25,7 +25,7 @@ pub(crate) struct Contender<C> {
     pub(crate) time: Box<dyn Fn(C, u64) -> Option<Duration>>,
 }
 
-type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub(crate) type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A runtime to start tasks in from outside.
 pub(crate) struct Home {
@@ -34,34 +34,37 @@ pub(crate) struct Home {
 }
 
 impl Home {
+    /// One that starts tasks with `start`.
+    #[allow(dead_code, reason = "most benchmarks use those below")]
+    pub(crate) fn new(
+        name: &'static str,
+        threads: usize,
+        start: impl Fn(Job) + 'static,
+    ) -> Rc<Self> {
+        Rc::new(Self { team: Team { name, threads }, start: Box::new(start) })
+    }
+
     pub(crate) fn annulus(name: &'static str, workers: usize) -> Rc<Self> {
-        let builder = annulus::Builder::new().worker_threads(workers).thread_name(name);
-        let runtime = builder.build().expect("the system lets us start threads");
-        let start = Box::new(move |job| drop(runtime.spawn(job)));
-        Rc::new(Self { team: Team { name, threads: workers }, start })
+        let runtime = annulus(name, workers);
+        Self::new(name, workers, move |job| drop(runtime.spawn(job)))
     }
 
     pub(crate) fn tokio_multi_thread(name: &'static str, workers: usize) -> Rc<Self> {
-        let mut builder = tokio::runtime::Builder::new_multi_thread();
-        let runtime = builder.worker_threads(workers).thread_name(name).build();
-        let runtime = runtime.expect("the system lets us start threads");
-        let start = Box::new(move |job| drop(runtime.spawn(job)));
-        Rc::new(Self { team: Team { name, threads: workers }, start })
+        let runtime = tokio_multi_thread(name, workers);
+        Self::new(name, workers, move |job| drop(runtime.spawn(job)))
     }
 
     pub(crate) fn tokio_current_thread(name: &'static str) -> Rc<Self> {
         let (jobs, todo) = mpsc::channel::<Job>();
         let work = move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().build();
-            let runtime = runtime.expect("a runtime without a thread");
+            let runtime = tokio_current_thread();
             for job in todo {
                 runtime.block_on(runtime.spawn(job)).expect("the row panicked");
             }
         };
         let thread = thread::Builder::new().name(name.to_owned()).spawn(work);
         thread.expect("the system lets us start threads");
-        let start = Box::new(move |job| jobs.send(job).expect("no row panicked"));
-        Rc::new(Self { team: Team { name, threads: 1 }, start })
+        Self::new(name, 1, move |job| jobs.send(job).expect("no row panicked"))
     }
 
     /// One who does here what `run` says.
@@ -74,20 +77,42 @@ impl Home {
         F: Future<Output = Duration> + Send + 'static,
     {
         let home = Rc::clone(self);
-        let time = move |case: C, runs| {
-            let (done, result) = mpsc::sync_channel(1);
-            let task = run(case, runs);
-            (home.start)(Box::pin(async move {
-                let _ = done.send(task.await);
-            }));
-            patiently(&result)
-        };
+        let time = move |case: C, runs| patiently(&home.start(run(case, runs)));
         Contender { name, time: Box::new(time) }
+    }
+
+    /// Starts a task here; what is returned receives its result.
+    pub(crate) fn start<T: Send + 'static>(
+        &self,
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> Receiver<T> {
+        let (done, result) = mpsc::sync_channel(1);
+        (self.start)(Box::pin(async move {
+            let _ = done.send(task.await);
+        }));
+        result
     }
 
     pub(crate) fn team(&self) -> Team {
         self.team
     }
+}
+
+pub(crate) fn annulus(name: &'static str, workers: usize) -> annulus::Runtime {
+    let builder = annulus::Builder::new().worker_threads(workers).thread_name(name);
+    builder.build().expect("the system lets us start threads")
+}
+
+pub(crate) fn tokio_multi_thread(name: &'static str, workers: usize) -> tokio::runtime::Runtime {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.worker_threads(workers).thread_name(name).build();
+    runtime.expect("the system lets us start threads")
+}
+
+/// It runs only while a thread is in its `block_on`.
+pub(crate) fn tokio_current_thread() -> tokio::runtime::Runtime {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    runtime.expect("a runtime without a thread")
 }
 
 /// What another thread sends back; none if that takes so long that it hangs.
@@ -132,7 +157,7 @@ pub(crate) fn pin(teams: impl IntoIterator<Item = Team>) -> io::Result<()> {
 }
 
 /// The ids of the threads whose names begin with `name`, oldest first.
-fn threads_of(name: &str) -> io::Result<Vec<u32>> {
+pub(crate) fn threads_of(name: &str) -> io::Result<Vec<u32>> {
     let mut ids = Vec::new();
     for thread in fs::read_dir("/proc/self/task")? {
         let thread = thread?;

@@ -4,11 +4,12 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use super::api::{Api, Message, Rx, Tx};
+use super::batches::{Batches, stream_batches};
 use super::contender::Case;
 use super::counted::Counted;
 use super::crew::{Crew, Work};
 use super::rivals::On;
-use super::stream::{Batches, stream, stream_batches};
+use super::stream::stream;
 use super::threads::{ThreadRx, ThreadTx, Threads};
 
 /// Messages of one run. A run that is measured so many times is one channel with as many times

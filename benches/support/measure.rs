@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use criterion::{Criterion, SamplingMode, Throughput};
 
-use super::contender::{Case, Contender};
+use super::contender::{Case, Contender, threads_of};
 
 /// Odd, so that a median is a measurement.
 const ROUNDS: usize = 21;
@@ -78,9 +78,14 @@ impl Lane {
 
 /// The nanoseconds that the threads of this process have been on a processor.
 fn cpu_time() -> Option<u64> {
+    cpu_time_of("")
+}
+
+/// The same of the threads whose names begin with `name`.
+pub(crate) fn cpu_time_of(name: &str) -> Option<u64> {
     let mut sum = 0;
-    for thread in fs::read_dir("/proc/self/task").ok()? {
-        let stat = fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
+    for thread in threads_of(name).ok()? {
+        let stat = fs::read_to_string(format!("/proc/self/task/{thread}/schedstat")).ok()?;
         sum += stat.split(' ').next()?.parse::<u64>().ok()?;
     }
     Some(sum)

@@ -19,6 +19,13 @@ impl<S: Spawn, C: 'static> Spawn for On<S, C> {
         S::spawn(future)
     }
 
+    fn spawn_detached<F>(future: F)
+    where
+        F: Future<Output: Send + 'static> + Send + 'static,
+    {
+        S::spawn_detached(future);
+    }
+
     fn yield_now() -> impl Future<Output = ()> + Send {
         S::yield_now()
     }

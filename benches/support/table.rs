@@ -1,28 +1,42 @@
-//! The table of `versus_tokio` in markdown: ours beside its rival, and how many times longer the
-//! rival takes.
+//! Tables in markdown: ours beside its rivals, and how many times longer each of them takes.
 
-use super::contender::Contender;
+use super::contender::{Case, Contender};
 use super::measure::in_turns;
-use super::rows::Row;
 
-/// Measures all rows and prints the table. Of `contenders`, each of ours is before its rival.
-pub(crate) fn print(title: &str, contenders: &[Contender<Row>; 4]) {
+/// Measures the cases and prints the table. The contenders are in groups of these sizes; in each
+/// group ours is the first.
+pub(crate) fn print<C: Case>(
+    title: &str,
+    cases: &[C],
+    contenders: &[Contender<C>],
+    groups: &[usize],
+) {
     println!("\n### {title}\n");
     print!("| ns per element |");
-    for pair in contenders.chunks(2) {
-        print!(" {} | {} | ratio |", pair[0].name, pair[1].name);
+    for (contender, ours) in contenders.iter().zip(is_ours(groups)) {
+        print!(" {} |{}", contender.name, if ours { "" } else { " ratio |" });
     }
-    println!("\n|---|{}", "--:|".repeat(6));
-    for row in Row::all() {
-        print!("| {row} |");
-        let costs = in_turns(row, contenders);
-        let nanos: Vec<_> = costs.into_iter().map(|cost| cost.expect("none hangs").nanos).collect();
-        for pair in nanos.chunks(2) {
-            let ratio = pair[1] / pair[0];
-            // A loss is to be seen.
-            let mark = if ratio < 1.0 { "**" } else { "" };
-            print!(" {:.1} | {:.1} | {mark}{ratio:.2}{mark} |", pair[0], pair[1]);
+    println!("\n|---|{}", "--:|".repeat(2 * contenders.len() - groups.len()));
+    for &case in cases {
+        print!("| {case} |");
+        let mut first = f64::NAN;
+        for (cost, ours) in in_turns(case, contenders).into_iter().zip(is_ours(groups)) {
+            let nanos = cost.map_or(f64::INFINITY, |cost| cost.nanos);
+            print!(" {nanos:.1} |");
+            if ours {
+                first = nanos;
+            } else {
+                let ratio = nanos / first;
+                // A loss is to be seen.
+                let mark = if ratio < 1.0 { "**" } else { "" };
+                print!(" {mark}{ratio:.2}{mark} |");
+            }
         }
         println!();
     }
+}
+
+/// For each contender, whether it is the first of its group.
+fn is_ours(groups: &[usize]) -> impl Iterator<Item = bool> {
+    groups.iter().flat_map(|&size| (0..size).map(|i| i == 0))
 }

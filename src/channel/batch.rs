@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::vec;
 
 use super::blocking;
-use super::core::{Channel, RecvTicket, SendTicket};
+use super::core::{Channel, OnDrop, RecvTicket, SendTicket};
 use super::{Kind, Receiver, SendError, Sender, Topology, TryRecvError, TrySendError};
 use crate::ring::{Multi, Refused, Single, Stash};
 use crate::wait::WaitSide;
@@ -59,11 +59,11 @@ impl<'a, T, P: WaitSide, C: WaitSide> Load<'a, T, P, C> {
 impl<T, P: WaitSide, C: WaitSide> Drop for Load<'_, T, P, C> {
     fn drop(&mut self) {
         let unused = self.permits - self.stash.len();
-        // SAFETY: the contract of `send`.
-        unsafe {
-            self.channel.send_stash(&mut self.stash);
-            self.channel.unreserve(unused);
-        }
+        // Also when a receiver's waker panics: promises that are lost cannot be given back.
+        // SAFETY: the contract of `send`, here and below.
+        let _room = OnDrop(|| unsafe { self.channel.unreserve(unused) });
+        // SAFETY: as above.
+        unsafe { self.channel.send_stash(&mut self.stash) };
     }
 }
 
@@ -198,7 +198,9 @@ impl<T, C: WaitSide> Sender<T, Topology<Multi, C>> {
     /// Sends all items of an iterator, waiting for room; says how many there were.
     ///
     /// Room is reserved first and the items are made for it, up to 32 at a time, so that each
-    /// costs a fraction of a [`send`](Self::send).
+    /// costs a fraction of a [`send`](Self::send). They pass over the stack together: box messages
+    /// of many kilobytes. An iterator whose `size_hint` has no upper bound is asked for its next item,
+    /// and so for its end, when there is room.
     ///
     /// # Errors
     ///
@@ -250,7 +252,9 @@ impl<T, C: WaitSide> Sender<T, Topology<Single, C>> {
     /// Sends all items of an iterator, waiting for room; says how many there were.
     ///
     /// Room is reserved first and the items are made for it, up to 32 at a time, so that each
-    /// costs a fraction of a [`send`](Self::send).
+    /// costs a fraction of a [`send`](Self::send). They pass over the stack together: box messages
+    /// of many kilobytes. An iterator whose `size_hint` has no upper bound is asked for its next item,
+    /// and so for its end, when there is room.
     ///
     /// # Errors
     ///

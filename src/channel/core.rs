@@ -24,7 +24,9 @@ use super::error::{TryRecvError, TrySendError};
 use super::turn::{Turn, Waiting};
 use crate::primitive::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use crate::primitive::atomic::{AtomicUsize, fence};
-use crate::ring::{FullAt, Kept, Multi, Nothing, Refused, RingBuffer, Single, Stash, Waits};
+use crate::ring::{
+    FullAt, Kept, Multi, Nothing, Refused, RingBuffer, SideWord, Single, Stash, Waits,
+};
 use crate::wait::queue::Ticket;
 use crate::wait::{Event, WaitSide, Waiters};
 
@@ -80,13 +82,13 @@ impl<T, P: WaitSide, C: WaitSide> Channel<T, P, C> {
     }
 
     #[inline]
-    fn senders_side(&self) -> Waiting<'_, P::Waiters> {
+    fn senders_side(&self) -> Waiting<'_, P::Waiters, SideWord> {
         let (bit, starving) = (self.ring.producers_bit(), self.ring.producers_starving());
         Waiting { waiters: &self.waiting_senders, bit, starving }
     }
 
     #[inline]
-    fn receivers_side(&self) -> Waiting<'_, C::Waiters> {
+    fn receivers_side(&self) -> Waiting<'_, C::Waiters, SideWord> {
         let (bit, starving) = (self.ring.consumers_bit(), self.ring.consumers_starving());
         Waiting { waiters: &self.waiting_receivers, bit, starving }
     }
@@ -355,13 +357,17 @@ impl<T, P: WaitSide, C: WaitSide> Channel<T, P, C> {
             return;
         }
         // SAFETY: our own contract.
-        let kept = unsafe { self.ring.break_promises(count) };
-        // SAFETY: it was published just now.
-        unsafe { self.kept(&kept, 0) };
-        if P::SHARED {
-            // Somebody may wait for the room. On a Single side that could only be us.
-            // SAFETY: the side is Multi.
-            unsafe { self.waiting_senders.notify_many(count, self.ring.producers_bit()) };
+        let finished = unsafe { self.ring.break_promises(count) };
+        // Also when a receiver's waker panics.
+        let _senders = OnDrop(|| {
+            if P::SHARED {
+                // Somebody may wait for the room. On a Single side that could only be us.
+                // SAFETY: the side is Multi.
+                unsafe { self.waiting_senders.notify_many(count, self.ring.producers_bit()) };
+            }
+        });
+        if finished {
+            self.wake_receivers();
         }
     }
 
@@ -371,12 +377,15 @@ impl<T, P: WaitSide, C: WaitSide> Channel<T, P, C> {
     ///
     /// This thread has just published it.
     unsafe fn kept(&self, kept: &Kept, count: usize) {
+        // A waker may panic: the others learn of the end all the same.
+        let _all = OnDrop(|| {
+            if kept.finished {
+                self.wake_receivers();
+            }
+        });
         if kept.waits.0 {
             // SAFETY: the publishing has cleared the bit, if the receivers' side is Single.
-            unsafe { self.waiting_receivers.notify_many(count.max(1), self.ring.consumers_bit()) };
-        }
-        if kept.finished {
-            self.wake_receivers();
+            unsafe { self.waiting_receivers.notify_many(count, self.ring.consumers_bit()) };
         }
     }
 
@@ -556,7 +565,11 @@ impl<T, P: WaitSide, C: WaitSide> Channel<T, P, C> {
                 // SAFETY: no sender is left, so no send can be under way.
                 unsafe { self.waiting_senders.release(self.ring.producers_bit()) };
             });
-            self.close();
+            let _close = OnDrop(|| _ = self.close());
+            // A permit borrows a sender or owns one, so those still out were forgotten. Without
+            // this the receivers would wait for them for ever.
+            // SAFETY: nobody has the permits, and no send can be under way.
+            unsafe { self.unreserve(self.ring.promised()) };
         }
     }
 
@@ -658,7 +671,7 @@ impl<F: FnMut()> Drop for OnDrop<F> {
     }
 }
 
-fn add_handle(count: &AtomicUsize) {
+pub(super) fn add_handle(count: &AtomicUsize) {
     // Ordering: Relaxed; the new handle is made from a live one, so the count is not zero.
     let old = count.fetch_add(1, Relaxed);
     if old > isize::MAX as usize {

@@ -76,7 +76,7 @@ impl<'a, T, K: Kind> SendFuture<'a, T, K> {
 
 impl<T, K: Kind> SendFuture<'_, T, K> {
     /// The message that was not sent.
-    pub(super) fn take_back(mut self) -> T {
+    pub(crate) fn take_back(mut self) -> T {
         self.message.take().expect("this send has not completed")
     }
 }

@@ -17,6 +17,7 @@ use crate::util::prompt_waker;
 
 mod broadcast_tests;
 mod oneshot_tests;
+mod rendezvous_tests;
 mod watch_tests;
 
 /// A channel whose ring starts at its last slot, so that it wraps at once.

@@ -12,8 +12,9 @@
 //! The topology is part of the handles' type: a sender of which there is one is not `Clone` and
 //! sends through `&mut self`, and pays for no other.
 //!
-//! What is not a queue has a module of its own: [`oneshot`] carries one value, [`broadcast`]
-//! shows every message to every receiver, [`watch`] holds one value and tells when it changes.
+//! What is not a queue has a module of its own: [`oneshot`] carries one value, [`rendezvous`] holds
+//! nothing and waits for the receiver, [`broadcast`] shows every message to every receiver,
+//! [`watch`] holds one value and tells when it changes.
 //!
 //! # Three ways to send and to receive
 //!
@@ -67,6 +68,7 @@ pub mod oneshot;
 mod permit;
 mod poll;
 mod receiver;
+pub mod rendezvous;
 mod sender;
 mod turn;
 pub mod watch;

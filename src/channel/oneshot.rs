@@ -367,10 +367,11 @@ impl<T> Drop for Receiver<T> {
         if !self.taken {
             self.shared.close();
         }
+        // A value that nobody took drops at the end of this, whenever the sender's memory goes, and also
+        // when the drop of a foreign waker panics below.
+        let _value = self.take();
         // SAFETY: this is the receiver's last call.
         unsafe { self.shared.receiver.release(&self.shared.bit(RX_WAITS)) };
-        // A value that nobody took drops here, whenever the sender's memory goes.
-        drop(self.take());
     }
 }
 

@@ -17,7 +17,8 @@ use crate::wait::WaitSide;
 /// Room for one message; made by [`Sender::reserve`].
 ///
 /// Dropped unused, it gives the room back and wakes a waiting sender. As long as it is out,
-/// receivers of a closed channel do not see the end.
+/// receivers of a closed channel do not see the end. Forgotten, it costs its room as long as there is
+/// a sender. What is sent with it after the last receiver has gone drops with the last handle.
 #[must_use = "a permit that is dropped gives its room back"]
 pub struct Permit<'a, T, K: Kind> {
     channel: &'a Channel<T, K::Tx, K::Rx>,
@@ -94,26 +95,34 @@ impl<T, K: Kind> Drop for OwnedPermit<T, K> {
 /// Waits for room; made by [`Sender::reserve`].
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct ReserveFuture<'a, T, K: Kind> {
-    channel: &'a Channel<T, K::Tx, K::Rx>,
+    /// `None` once it has gone to the output: a Single sender lends itself to one permit.
+    channel: Option<&'a Channel<T, K::Tx, K::Rx>>,
     ticket: SendTicket<K::Tx>,
 }
 
 impl<'a, T, K: Kind> Future for ReserveFuture<'a, T, K> {
     type Output = Result<Permit<'a, T, K>, SendError<()>>;
 
+    /// # Panics
+    ///
+    /// When polled again after it was ready.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { channel, ticket } = self.get_mut();
-        // SAFETY: on a Single side we borrow the one sender for `'a`.
-        let count = ready!(unsafe { channel.poll_reserve(ticket, 1, cx) });
-        Poll::Ready(if count == 1 { Ok(Permit { channel: *channel }) } else { Err(SendError(())) })
+        let this = self.get_mut();
+        let channel = this.channel.expect("this reservation has completed; poll it no more");
+        // SAFETY: on a Single side we borrow the one sender for `'a`, and have given no permit out.
+        let count = ready!(unsafe { channel.poll_reserve(&mut this.ticket, 1, cx) });
+        this.channel = None;
+        Poll::Ready(if count == 1 { Ok(Permit { channel }) } else { Err(SendError(())) })
     }
 }
 
 impl<T, K: Kind> Drop for ReserveFuture<'_, T, K> {
     fn drop(&mut self) {
-        // Cancel: nothing was reserved; a wake goes to the next.
-        // SAFETY: on a Single side we borrow the one sender for `'a`.
-        unsafe { self.channel.cancel_send(&mut self.ticket) };
+        if let Some(channel) = self.channel {
+            // Cancel: nothing was reserved; a wake goes to the next.
+            // SAFETY: on a Single side we borrow the one sender for `'a`.
+            unsafe { channel.cancel_send(&mut self.ticket) };
+        }
     }
 }
 
@@ -227,7 +236,7 @@ impl<T, C: WaitSide> Sender<T, Topology<Multi, C>> {
     /// A reservation that is dropped has reserved nothing. A wake that it had got goes to the
     /// next waiting sender.
     pub fn reserve(&self) -> ReserveFuture<'_, T, Topology<Multi, C>> {
-        ReserveFuture { channel: &self.channel, ticket: Default::default() }
+        ReserveFuture { channel: Some(&self.channel), ticket: Default::default() }
     }
 
     /// Keeps room in a permit if there is room at once.
@@ -253,7 +262,7 @@ impl<T, C: WaitSide> Sender<T, Topology<Single, C>> {
     /// A reservation that is dropped has reserved nothing.
     pub fn reserve(&mut self) -> ReserveFuture<'_, T, Topology<Single, C>> {
         // The future and the permit keep `&mut self`, so that nothing else is sent meanwhile.
-        ReserveFuture { channel: &self.channel, ticket: Default::default() }
+        ReserveFuture { channel: Some(&self.channel), ticket: Default::default() }
     }
 
     /// Keeps room in a permit if there is room at once.

@@ -12,7 +12,8 @@ impl<T, K: Kind> Receiver<T, K> {
     ///
     /// While it is Pending this handle waits in its side's queue, and the waker of the last poll
     /// will be woken. It keeps its place until it is polled again or dropped; a wake that nobody
-    /// polls after is one that another receiver does not get.
+    /// polls after is one that another receiver does not get. Of a receiver of which there is one,
+    /// another wait on it, like a `recv` that is polled and dropped, ends this one: poll again.
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let Handle(channel, ticket) = &mut self.handle;
         // SAFETY: on a Single side this is the only receiver, and we have `&mut self`.
@@ -23,7 +24,9 @@ impl<T, K: Kind> Receiver<T, K> {
 impl<T, K: Kind> Sender<T, K> {
     /// Ready when this handle holds room for one message, for [`send_reserved`] to use.
     ///
-    /// The room is kept, also over further polls, until it is used or the handle drops.
+    /// The room is kept, also over further polls, until it is used or the handle drops. Of a sender of
+    /// which there is one, another wait on it, like a `send` that is polled and dropped, ends this
+    /// one: poll again.
     ///
     /// # Errors
     ///
@@ -75,7 +78,7 @@ impl<T, K: Kind> futures_core::stream::FusedStream for Receiver<T, K> {
 }
 
 /// Flushing does nothing, since a message that is sent is in the channel; closing closes the
-/// channel for all senders.
+/// channel for all senders, and gives up the room that `poll_ready` has got.
 #[cfg(feature = "futures-sink")]
 impl<T, K: Kind> futures_sink::Sink<T> for Sender<T, K> {
     type Error = SendError<()>;
@@ -103,7 +106,13 @@ impl<T, K: Kind> futures_sink::Sink<T> for Sender<T, K> {
         self: std::pin::Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Result<(), Self::Error>> {
-        self.close();
+        let this = self.get_mut();
+        let reserved = std::mem::take(&mut this.reserved);
+        // Room that is kept would hide the end from receivers.
+        // SAFETY: on a Single side this is the only sender, and we have `&mut self`. The permit is
+        // ours.
+        unsafe { this.channel.unreserve(usize::from(reserved)) };
+        this.close();
         Poll::Ready(Ok(()))
     }
 }

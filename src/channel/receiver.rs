@@ -10,7 +10,7 @@ use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
 use super::blocking;
-use super::core::{Channel, RecvTicket};
+use super::core::{Channel, OnDrop, RecvTicket};
 use super::error::{RecvTimeoutError, TryRecvError};
 use super::future::RecvFuture;
 use super::{Closed, Closing, Kind, Mpmc, Open, State, Topology};
@@ -44,10 +44,10 @@ pub(super) struct Handle<T, K: Kind>(
 impl<T, K: Kind> Drop for Handle<T, K> {
     fn drop(&mut self) {
         // SAFETY: no future of ours is left, since it would borrow this handle.
-        unsafe {
-            self.0.cancel_recv(&mut self.1);
-            self.0.drop_receiver();
-        }
+        // Also when the waker panics to which a wake is handed on.
+        let _count = OnDrop(|| unsafe { self.0.drop_receiver() });
+        // SAFETY: as above.
+        unsafe { self.0.cancel_recv(&mut self.1) };
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use super::blocking;
-use super::core::{Channel, SendTicket};
+use super::core::{Channel, OnDrop, SendTicket};
 use super::error::{SendError, SendTimeoutError, TrySendError};
 use super::future::{ClosedFuture, SendFuture};
 use super::{Kind, Mpmc, State, Topology};
@@ -343,12 +343,13 @@ impl<T, C: WaitSide> Clone for Sender<T, Topology<Multi, C>> {
 
 impl<T, K: Kind> Drop for Sender<T, K> {
     fn drop(&mut self) {
-        // SAFETY: no future of ours is left, since it would borrow this handle.
-        unsafe {
-            self.channel.cancel_send(&mut self.ticket);
-            self.channel.unreserve(usize::from(self.reserved));
-            self.channel.drop_sender();
-        }
+        // SAFETY: no future of ours is left, since it would borrow this handle; here and below.
+        // Each of the three may call a waker, which may panic: the others are done all the same.
+        let _count = OnDrop(|| unsafe { self.channel.drop_sender() });
+        // SAFETY: as above, and the permit is ours.
+        let _room = OnDrop(|| unsafe { self.channel.unreserve(usize::from(self.reserved)) });
+        // SAFETY: as above.
+        unsafe { self.channel.cancel_send(&mut self.ticket) };
     }
 }
 

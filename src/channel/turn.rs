@@ -14,9 +14,8 @@ use std::task::{Context, Poll, ready};
 
 use crate::primitive::atomic::AtomicUsize;
 use crate::primitive::atomic::Ordering::Relaxed;
-use crate::ring::SideWord;
 use crate::util::budget;
-use crate::wait::Waiters;
+use crate::wait::{Bit, Waiters};
 
 /// How often a waiter may be woken in vain before others stand back.
 const PATIENCE: u32 = 3;
@@ -41,14 +40,14 @@ impl<W: Waiters> Default for Turn<W> {
 }
 
 /// Where one side waits.
-pub(super) struct Waiting<'a, W: Waiters> {
+pub(super) struct Waiting<'a, W: Waiters, B: Bit> {
     pub(super) waiters: &'a W,
-    pub(super) bit: &'a SideWord,
+    pub(super) bit: &'a B,
     /// How many starve. A hint: whoever misses a change stands back once too often, or too seldom.
     pub(super) starving: &'a AtomicUsize,
 }
 
-impl<W: Waiters> Waiting<'_, W> {
+impl<W: Waiters, B: Bit> Waiting<'_, W, B> {
     /// Ready with what `attempt` gives. If it fails with what it saw, waits until that changes:
     /// `arm` asks to hear of it, and `holds` looks whether it is still so.
     ///

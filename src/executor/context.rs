@@ -19,6 +19,8 @@ use std::sync::Arc;
 
 use super::seat::Seat;
 use super::{Home, Shared};
+use crate::time::context::{self as timers, Host};
+use crate::time::{Shard, Timers};
 
 /// What a thread is to a runtime.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -43,6 +45,10 @@ pub(super) struct Context {
     index: Cell<usize>,
     /// The context that was current before.
     outer: Cell<*const Context>,
+    /// Whether the thread has a part in the timers that it should hand on before it works.
+    concerned: Cell<bool>,
+    /// Whether it is a guest that waits for a seat.
+    asks: Cell<bool>,
 }
 
 thread_local! {
@@ -59,6 +65,8 @@ impl Context {
             seat: Cell::new(ptr::null()),
             index: Cell::new(0),
             outer: Cell::new(ptr::null()),
+            concerned: Cell::new(false),
+            asks: Cell::new(false),
         }
     }
 
@@ -94,9 +102,56 @@ impl Context {
         (!self.seat.get().is_null()).then(|| self.index.get())
     }
 
+    /// Whether there are timers to hand on: they were set here, or we have kept the time.
+    #[inline]
+    pub(super) fn is_concerned(&self) -> bool {
+        self.concerned.get()
+    }
+
+    pub(super) fn set_concerned(&self, concerned: bool) {
+        self.concerned.set(concerned);
+    }
+
+    /// Whether a worker may grant this guest its seat.
+    pub(super) fn asks(&self) -> bool {
+        self.asks.get()
+    }
+
+    pub(super) fn set_asks(&self, asks: bool) {
+        self.asks.set(asks);
+    }
+
     /// A number that tells this thread's context from all others that live.
     pub(super) fn id(&self) -> usize {
         ptr::from_ref(self).addr()
+    }
+}
+
+impl Host for Context {
+    fn timers(&self) -> &Timers {
+        &self.shared().timers
+    }
+
+    fn shard(&self) -> &'static Shard {
+        self.shared().timers.shard(self.index.get())
+    }
+
+    fn hurry(&self, deadline: u64) {
+        // The first timer of all comes this way, too.
+        self.timers().clock().use_it();
+        if self.seat.get().is_null() {
+            self.shared().hurry(deadline);
+        } else {
+            // We look at the clock ourselves, unless a poll takes long.
+            self.concerned.set(true);
+        }
+    }
+
+    fn fire(&self) {
+        // SAFETY: a seat lives as long as the runtime.
+        let seat = unsafe { self.seat.get().as_ref() };
+        // SAFETY: we sit there, if anywhere.
+        unsafe { self.shared().fire_all(seat) };
     }
 }
 
@@ -106,6 +161,8 @@ impl Context {
 unsafe fn link(context: *const Context) {
     // SAFETY: the contract.
     unsafe { &*context }.outer.set(CURRENT.replace(context));
+    // SAFETY: as long as a context is the latest it lives.
+    unsafe { timers::set(Some(context as *const dyn Host)) };
 }
 
 /// # Safety
@@ -116,6 +173,8 @@ unsafe fn unlink(context: *const Context) {
     let outer = unsafe { &*context }.outer.get();
     if CURRENT.get() == context {
         CURRENT.set(outer);
+        // SAFETY: as above; `link` has set the one that is taken away.
+        unsafe { timers::set((!outer.is_null()).then_some(outer as *const dyn Host)) };
         return;
     }
     // SAFETY: as above; the context is in the chain, so the walk ends.

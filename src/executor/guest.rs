@@ -15,6 +15,9 @@
 //!    +----------+
 //! ```
 //!
+//! Where a thread of the pool sleeps on the seat of one that is away ([`in_place`](super::in_place)),
+//! there is no free seat either: it is woken to grant it.
+//!
 //! The seat's own thread sleeps, waiting for a "go", until the guest gives the seat back: sets
 //! its bit, and if there is work, claims it again for the seat's own thread.
 
@@ -44,9 +47,16 @@ pub(super) struct Desk {
     state: AtomicUsize,
     /// Who waits.
     guest: Mutex<Option<Thread>>,
+    /// The root of the guest that is here, if it has slept while the clock was not the system's.
+    root: Mutex<Option<Arc<Root>>>,
 }
 
 impl Desk {
+    /// Whether a guest that sleeps is about to wake up, so that not everybody waits.
+    pub(super) fn is_called(&self) -> bool {
+        self.root.lock().as_ref().is_some_and(|root| root.is_woken())
+    }
+
     /// A worker offers its seat, between two tasks; true: the guest has it now.
     pub(super) fn grant(&self, shared: &Shared, seat: usize) -> bool {
         let guest = self.guest.lock();
@@ -57,6 +67,17 @@ impl Desk {
         shared.signals.fetch_and(!GUEST_WAITS, Relaxed);
         guest.as_ref().expect("a guest that waits has left its name").unpark();
         true
+    }
+
+    /// The guest stops waiting for a seat; one that is granted all the same is given back.
+    fn withdraw(&self, shared: &Shared, guest: &Context) {
+        guest.set_asks(false);
+        // Ordering: Acquire pairs with the Release in `grant`.
+        match self.state.swap(PRESENT, AcqRel) {
+            WAITS => drop(shared.signals.fetch_and(!GUEST_WAITS, Relaxed)),
+            state if state >= GRANTED => give_back(shared, state - GRANTED),
+            _ => {}
+        }
     }
 }
 
@@ -89,11 +110,12 @@ pub(crate) fn block_on<F: Future>(shared: &Arc<Shared>, future: F) -> F::Output 
             }
         }
         // One task at the most between two looks at the root.
-        guest.turn(|| root.is_woken());
+        guest.turn(&root);
     }
 }
 
 /// Wakes the thread that is in `block_on`.
+#[derive(Debug)]
 struct Root {
     woken: AtomicBool,
     thread: Thread,
@@ -151,41 +173,33 @@ impl<'a> Guest<'a> {
         let ending = shared.signals() & SHUTDOWN != 0;
         if self.present && !ending && !self.sit_on_a_free_seat() {
             *shared.guest.guest.lock() = Some(thread::current());
+            self.context.set_asks(true);
             // The signal first: who grants clears it once, and it must be there by then.
             shared.signals.fetch_or(GUEST_WAITS, SeqCst);
             shared.guest.state.store(WAITS, SeqCst);
             // Ordering: pairs with the fence in `Idle::park`: a worker that has gone to sleep
             // without seeing the signal is seen asleep here.
             fence(SeqCst);
-            self.sit_on_a_free_seat();
+            if !self.sit_on_a_free_seat() {
+                // Who sleeps on another's seat gives it only when asked to.
+                shared.wake(shared.idle.claim());
+            }
         }
     }
 
-    /// Takes the seat of a thread that sleeps.
+    /// Takes the seat of a thread that sleeps, and has that seat of its own.
     fn sit_on_a_free_seat(&mut self) -> bool {
-        while let Some(seat) = self.shared.idle.any_parked() {
-            let take = || self.shared.idle.take(seat);
-            if self.shared.seats[seat].lend(thread::current(), take) {
-                self.sit(seat);
-                self.withdraw();
-                return true;
-            }
-        }
-        false
+        let (idle, seats) = (&self.shared.idle, &self.shared.seats);
+        let mut parked = (0..seats.len()).filter(|&seat| idle.is_parked(seat));
+        let lent = parked.find(|&seat| seats[seat].lend(thread::current(), || idle.take(seat)));
+        let Some(seat) = lent else { return false };
+        self.sit(seat);
+        self.shared.guest.withdraw(self.shared, self.context);
+        true
     }
 
     fn sit(&mut self, seat: usize) {
         self.worker = Some(Worker::sit(self.shared, self.context, seat, true));
-    }
-
-    /// Stops waiting for a seat; one that is granted all the same is given back.
-    fn withdraw(&self) {
-        // Ordering: Acquire pairs with the Release in `grant`.
-        match self.shared.guest.state.swap(PRESENT, AcqRel) {
-            WAITS => drop(self.shared.signals.fetch_and(!GUEST_WAITS, Relaxed)),
-            state if state >= GRANTED => self.give_back(state - GRANTED),
-            _ => {}
-        }
     }
 
     /// Looks no more after others: the root is about to be polled, for who knows how long.
@@ -195,30 +209,38 @@ impl<'a> Guest<'a> {
         }
     }
 
-    /// Runs a task, or sleeps until there is one or `called`.
-    fn turn(&mut self, called: impl Fn() -> bool) {
-        let ending = self.shared.signals() & SHUTDOWN != 0;
-        if self.worker.is_some() && ending {
+    /// Runs a task, or sleeps until there is one or the root is woken.
+    fn turn(&mut self, root: &Arc<Root>) {
+        let called = || root.is_woken();
+        if self.shared.signals() & SHUTDOWN != 0 {
             self.leave();
-        } else if self.worker.is_some() && self.context.seat().is_none() {
+        } else if self.present && self.context.seat().is_none() && !self.context.asks() {
             // The root, or the last task, has blocked in place.
             self.worker = None;
             self.ask();
         }
         if let Some(worker) = &mut self.worker {
-            let task =
-                worker.next().or_else(|| if called() { None } else { worker.search(&called) });
-            match task {
+            match worker.next() {
                 // If the seat is lost: see above, at the next turn.
                 Some(task) => _ = worker.run(task),
-                None if called() => {}
-                None => worker.park(called),
+                // The root is not a task, and may be all there is to do.
+                None if called() => worker.glance_at_clock(),
+                None => match worker.search(called) {
+                    Some(task) => _ = worker.run(task),
+                    None => {
+                        if self.shared.timers.clock().is_moved() {
+                            *self.shared.guest.root.lock() = Some(Arc::clone(root));
+                        }
+                        worker.park(called);
+                    }
+                },
             }
             return;
         }
         let state = self.shared.guest.state.load(Acquire);
         if self.present && state >= GRANTED {
             self.shared.guest.state.store(PRESENT, Relaxed);
+            self.context.set_asks(false);
             self.shared.seats[state - GRANTED].set_guest(Some(thread::current()));
             self.sit(state - GRANTED);
         } else if !called() {
@@ -227,27 +249,41 @@ impl<'a> Guest<'a> {
         }
     }
 
-    /// Leaves a seat to its own thread, which wakes up if there is work.
-    fn give_back(&self, index: usize) {
-        self.shared.seats[index].set_guest(None);
-        self.shared.leave_empty(index);
-    }
-
     /// Gives the seat back, and asks for none any more.
     fn leave(&mut self) {
         if let Some(worker) = self.worker.take() {
             let seat = self.context.seat().map(|_| worker.index());
             drop(worker);
             if let Some(seat) = seat {
-                self.give_back(seat);
+                give_back(self.shared, seat);
             }
         }
         if self.present {
             self.present = false;
-            self.withdraw();
+            self.shared.guest.withdraw(self.shared, self.context);
             *self.shared.guest.guest.lock() = None;
+            if self.shared.timers.clock().is_moved() {
+                *self.shared.guest.root.lock() = None;
+            }
             self.shared.guest.state.store(FREE, SeqCst);
         }
+    }
+}
+
+/// Leaves a seat to its own thread, which wakes up if there is work.
+fn give_back(shared: &Shared, seat: usize) {
+    shared.seats[seat].set_guest(None);
+    shared.leave_empty(seat);
+}
+
+/// A guest is about to block in place: it leaves its seat, or asks for none while it does.
+pub(super) fn go_away(shared: &Shared, guest: &Context) {
+    if let Some(seat) = guest.seat() {
+        guest.set_seat(None);
+        give_back(shared, seat);
+    } else if guest.asks() {
+        // A seat that were granted to it would be nobody's until it is back.
+        shared.guest.withdraw(shared, guest);
     }
 }
 

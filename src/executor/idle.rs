@@ -23,6 +23,18 @@
 //!
 //! The sentinel is the one sleeper that looks up now and then while others are busy, so that a
 //! task behind a long poll is found within about a millisecond. When all sleep there is none.
+//!
+//! # No timer is left behind while all sleep
+//!
+//! The seat that goes to sleep last sleeps until the first timer is due: the keeper of the time.
+//! One that goes to sleep after it, when the others sleep again, takes the part over if it has
+//! to wake up earlier; the former keeper, who is not told, looks up once in vain.
+//!
+//! A timer that is set on a seat concerns nobody else: the seat goes to sleep later, or is busy
+//! and looks at the clock itself. One that is set elsewhere goes: publish the timer, **fence**,
+//! read `keeper` (`kept_until`). A keeper: write `keeper`, **fence**, read all timers
+//! (`keep_time`). One fence comes first. If the setter's, the keeper sees the timer. If the
+//! keeper's, the setter sees until when it sleeps, and wakes it.
 
 use crate::primitive::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
 use crate::primitive::atomic::{AtomicBool, AtomicU64, AtomicUsize, fence};
@@ -36,8 +48,19 @@ pub(super) struct Idle {
     parked: AtomicU64,
     searching: AtomicUsize,
     sentinel: AtomicBool,
+    /// NOBODY, or until when the keeper sleeps and in the lowest bits which seat it is.
+    keeper: AtomicU64,
     seats: usize,
 }
+
+/// No seat keeps the time.
+const NOBODY: u64 = u64::MAX;
+/// The bits of `keeper` that say which seat it is.
+const SEAT: u64 = MAX_SEATS as u64 - 1;
+
+/// What a keeper has written, by which it gives the part up.
+#[derive(Debug)]
+pub(super) struct Kept(u64);
 
 impl Idle {
     /// All of `seats` start asleep.
@@ -46,6 +69,7 @@ impl Idle {
             parked: AtomicU64::new(Self::all(seats)),
             searching: AtomicUsize::new(0),
             sentinel: AtomicBool::new(false),
+            keeper: AtomicU64::new(NOBODY),
             seats,
         }
     }
@@ -106,17 +130,27 @@ impl Idle {
         self.parked.fetch_and(!(1 << seat), AcqRel) & (1 << seat) != 0
     }
 
-    /// Some seat that sleeps.
-    pub(super) fn any_parked(&self) -> Option<usize> {
-        let parked = self.parked.load(Relaxed);
-        (parked != 0).then(|| parked.trailing_zeros() as usize)
-    }
-
     /// Sets the seat's bit. The caller looks at every queue once more after this, and if it
     /// finds something, gets the bit back with `take` or waits for the "go" that is on its way.
     pub(super) fn park(&self, seat: usize) {
         self.parked.fetch_or(1 << seat, SeqCst);
         // Ordering: pairs with the fence in `notify`.
+        fence(SeqCst);
+    }
+
+    /// If all sleep, takes all their bits, the caller's among them: nobody wakes up until
+    /// `release_others`.
+    #[must_use]
+    pub(super) fn take_all(&self) -> bool {
+        // Ordering: as in `take`.
+        self.parked.compare_exchange(Self::all(self.seats), 0, AcqRel, Relaxed).is_ok()
+    }
+
+    /// Gives the bits of all but `this` back. Who could not wake up meanwhile must be nudged, and
+    /// the caller looks at every queue after this.
+    pub(super) fn release_others(&self, this: usize) {
+        self.parked.fetch_or(Self::all(self.seats) & !(1 << this), SeqCst);
+        // Ordering: pairs with the fence in `notify`, whose caller saw nobody asleep.
         fence(SeqCst);
     }
 
@@ -157,6 +191,44 @@ impl Idle {
         // is looked at next from being older.
         self.sentinel.swap(false, AcqRel);
         fence(SeqCst);
+    }
+
+    /// Takes on the keeper's part until `time`; none if another keeps it until then or earlier.
+    /// The caller looks at all timers once more after this.
+    #[must_use]
+    pub(super) fn keep_time(&self, seat: usize, time: u64) -> Option<Kept> {
+        let mine = time & !SEAT | seat as u64;
+        let update =
+            |now: u64| (now & SEAT == seat as u64 || mine | SEAT < now | SEAT).then_some(mine);
+        // Ordering: the timers, the bits and this are ordered by the fences.
+        let kept = self.keeper.fetch_update(Relaxed, Relaxed, update).is_ok();
+        // Ordering: pairs with the fence in `kept_until`.
+        fence(SeqCst);
+        kept.then_some(Kept(mine))
+    }
+
+    /// Gives the keeper's part up, if nobody has taken it over.
+    pub(super) fn stop_keeping(&self, Kept(mine): Kept) {
+        let _ = self.keeper.compare_exchange(mine, NOBODY, Relaxed, Relaxed);
+    }
+
+    /// Until when the keeper sleeps; a time that does not come if there is none. Call this after
+    /// a timer was set that any sleeper must learn of.
+    pub(super) fn kept_until(&self) -> u64 {
+        // Ordering: pairs with the fence in `keep_time`.
+        fence(SeqCst);
+        self.keeper.load(Relaxed) | SEAT
+    }
+
+    /// The seat of the keeper.
+    pub(super) fn keeper(&self) -> Option<usize> {
+        let keeper = self.keeper.load(Relaxed);
+        (keeper != NOBODY).then_some((keeper & SEAT) as usize)
+    }
+
+    /// A hint: whether this seat sleeps.
+    pub(super) fn is_parked(&self, seat: usize) -> bool {
+        self.parked.load(Relaxed) & (1 << seat) != 0
     }
 
     /// Whether a sleeper would be worth waking as a sentinel.

@@ -30,19 +30,19 @@ use std::sync::Arc;
 
 use super::context::{self, Context, Role};
 use super::worker::{Left, Worker};
-use super::{Shared, seat};
+use super::{Shared, guest, seat};
 use crate::util::{budget, may_block};
 
 /// Runs `f`, which may block, on this thread; whoever else has work for its seat gets it.
 pub(crate) fn block_in_place<R>(f: impl FnOnce() -> R) -> R {
     let _may_block = may_block::allow();
     context::with_runner(|runner| {
-        let _seat = runner.and_then(Absence::begin);
+        let _absence = runner.and_then(Absence::begin);
         budget::unlimited(f)
     })
 }
 
-/// A thread's absence from its seat, until this drops.
+/// An own thread's absence from its seat, until this drops.
 struct Absence<'a> {
     context: &'a Context,
     seat: usize,
@@ -50,13 +50,14 @@ struct Absence<'a> {
 
 impl<'a> Absence<'a> {
     fn begin(context: &'a Context) -> Option<Self> {
-        let seat = context.seat()?;
         let shared = context.shared();
-        context.set_seat(None);
-        match context.role {
-            Role::Owner => shared.seats[seat].go_away(),
-            _ => shared.seats[seat].set_guest(None),
+        if context.role != Role::Owner {
+            guest::go_away(shared, context);
+            return None;
         }
+        let seat = context.seat()?;
+        context.set_seat(None);
+        shared.seats[seat].go_away();
         shared.leave_empty(seat);
         Some(Self { context, seat })
     }
@@ -64,9 +65,7 @@ impl<'a> Absence<'a> {
 
 impl Drop for Absence<'_> {
     fn drop(&mut self) {
-        if self.context.role == Role::Owner {
-            sit_again(self.context, self.seat, false);
-        }
+        sit_again(self.context, self.seat, false);
     }
 }
 

@@ -8,6 +8,7 @@ use loom::thread;
 
 use super::idle::Idle;
 use super::queue::{CAPACITY, LocalQueue};
+use super::seat::Seat;
 use crate::primitive::Arc;
 use crate::task::{self, Completed, JoinHandle, Runnable, Schedule};
 
@@ -133,5 +134,123 @@ fn push_against_searcher() {
         assert!(claimed.is_some() || found, "the task was left behind");
         // The claim counts as a searcher until it has looked.
         assert_eq!(idle.searching(), usize::from(claimed.is_some()));
+    });
+}
+
+/// A timer that is set by a thread without a seat against the seat that goes to sleep last:
+/// either the keeper sees the timer, or the setter sees until when it sleeps, and wakes it.
+#[test]
+fn timer_against_keeper() {
+    loom::model(|| {
+        let idle = Arc::new(Idle::new(1));
+        let first = Arc::new(AtomicUsize::new(10_000));
+        assert!(idle.take(0), "seats start asleep");
+        // It has kept the time before, for a timer that was earlier.
+        let kept = idle.keep_time(0, 500).unwrap();
+        let (their_idle, their_first) = (Arc::clone(&idle), Arc::clone(&first));
+        let keeper = thread::spawn(move || {
+            their_idle.park(0);
+            their_idle.stop_keeping(kept);
+            let mut seen = their_first.load(Relaxed);
+            loop {
+                assert!(their_idle.keep_time(0, seen as u64).is_some(), "nobody else does");
+                let again = their_first.load(Relaxed);
+                if seen <= again {
+                    break seen;
+                }
+                seen = again;
+            }
+        });
+        first.store(1000, Relaxed);
+        let wakes = 1000 < idle.kept_until();
+        // Without a keeper it wakes whoever sleeps.
+        let wakes_keeper = wakes && (idle.keeper().is_some() || idle.notify_soon().is_some());
+        let kept = keeper.join().unwrap();
+        assert!(kept == 1000 || wakes_keeper, "it sleeps too long");
+    });
+}
+
+/// Two seats go to sleep at once, each with a timer of its own: whichever is the keeper in the
+/// end, nobody sleeps longer than the first timer.
+#[test]
+fn two_seats_park_with_timers() {
+    loom::model(|| {
+        let idle = Arc::new(Idle::new(2));
+        assert!(idle.take(0) && idle.take(1), "seats start asleep");
+        let timers = Arc::new([AtomicUsize::new(usize::MAX), AtomicUsize::new(usize::MAX)]);
+        let park = |seat: usize| {
+            let (idle, timers) = (Arc::clone(&idle), Arc::clone(&timers));
+            move || {
+                // Its own timer is set before it parks.
+                timers[seat].store(1000 * (seat + 1), Relaxed);
+                idle.park(seat);
+                if idle.others_busy(seat) {
+                    return;
+                }
+                loop {
+                    let first = || timers.iter().map(|timer| timer.load(Relaxed)).min().unwrap();
+                    let seen = first();
+                    if idle.keep_time(seat, seen as u64).is_none() || seen <= first() {
+                        return;
+                    }
+                }
+            }
+        };
+        let other = thread::spawn(park(1));
+        park(0)();
+        other.join().unwrap();
+        assert!(idle.kept_until() < 1100, "the first timer is kept");
+    });
+}
+
+/// A guest takes a seat and goes to sleep on it, while its own thread wakes up by itself: the
+/// bit that the guest has set is not for the thread to take.
+#[test]
+fn guest_against_owner_that_wakes_up() {
+    loom::model(|| {
+        let (idle, seat) = (Arc::new(Idle::new(1)), Arc::new(Seat::new()));
+        let (their_idle, their_seat) = (Arc::clone(&idle), Arc::clone(&seat));
+        let guest = thread::spawn(move || {
+            let lent = their_seat.lend(std::thread::current(), || their_idle.take(0));
+            if lent {
+                their_idle.park(0);
+            }
+            lent
+        });
+        let back = seat.take_back(|| idle.take(0));
+        let lent = guest.join().unwrap();
+        assert!(back ^ lent, "back: {back}, lent: {lent}");
+        assert_eq!(idle.is_parked(0), lent);
+    });
+}
+
+/// The clock stands still, and both seats go to sleep, one of them after it has set a timer in
+/// two steps: time does not pass in between, and it does pass in the end.
+#[test]
+fn time_passes_only_while_all_sleep() {
+    loom::model(|| {
+        let idle = Arc::new(Idle::new(2));
+        assert!(idle.take(0), "seats start asleep");
+        let working = Arc::new(AtomicUsize::new(1));
+        let (their_idle, their_working) = (Arc::clone(&idle), Arc::clone(&working));
+        let pass = |idle: &Idle, working: &AtomicUsize, seat| {
+            let all = idle.take_all();
+            if all {
+                assert_eq!(working.load(Relaxed), 0, "somebody works");
+                idle.release_others(seat);
+            }
+            all
+        };
+        let worker = thread::spawn(move || {
+            their_working.store(0, Relaxed);
+            their_idle.park(0);
+            pass(&their_idle, &their_working, 0)
+        });
+        // Is woken, finds nothing, and goes to sleep.
+        let passed = idle.take(1) && {
+            idle.park(1);
+            pass(&idle, &working, 1)
+        };
+        assert!(worker.join().unwrap() || passed, "time stands still for ever");
     });
 }

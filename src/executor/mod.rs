@@ -22,6 +22,7 @@
 
 mod blocking;
 mod context;
+mod driver;
 mod guest;
 mod idle;
 mod in_place;
@@ -29,13 +30,14 @@ mod injector;
 mod queue;
 mod registry;
 mod seat;
+mod sharing;
 mod threads;
 mod worker;
 
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::panic::Location;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::ptr::NonNull;
 use std::sync::{Arc, Weak};
 use std::thread;
@@ -51,12 +53,14 @@ pub(crate) use self::in_place::block_in_place;
 use self::injector::Injector;
 use self::registry::{Registry, UNLISTED};
 use self::seat::Seat;
+use self::sharing::Sharing;
 use self::threads::Threads;
 pub(crate) use self::threads::{Hook, ThreadSettings};
 use crate::primitive::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use crate::primitive::atomic::{AtomicUsize, fence};
 use crate::task::{self, Completed, JoinHandle, List, Runnable, Schedule};
-use crate::util::{CachePadded, budget, may_block};
+use crate::time::Timers;
+use crate::util::{CachePadded, WakeBatch, budget, may_block};
 
 /// Workers are to leave.
 const SHUTDOWN: usize = 1;
@@ -69,7 +73,9 @@ pub(crate) struct Shared {
     idle: CachePadded<Idle>,
     injector: CachePadded<Injector>,
     registry: Registry,
+    timers: Timers,
     guest: guest::Desk,
+    sharing: CachePadded<Sharing>,
     /// What workers look at between tasks: SHUTDOWN and GUEST_WAITS.
     signals: CachePadded<AtomicUsize>,
     /// Seats whose own threads have not left yet; the last one drops the tasks that are left.
@@ -85,6 +91,8 @@ pub(crate) struct Shared {
 pub(crate) struct Settings {
     pub(crate) seats: usize,
     pub(crate) threads: ThreadSettings,
+    /// Whether the timers' clock stands still at first.
+    pub(crate) paused: bool,
     /// The most threads for closures that block, and how long they wait for the next.
     pub(crate) blocking_threads: usize,
     pub(crate) keep_alive: Duration,
@@ -157,7 +165,9 @@ impl Shared {
             idle: CachePadded::new(Idle::new(seats)),
             injector: CachePadded::default(),
             registry: Registry::new(seats),
+            timers: Timers::new(seats, settings.paused),
             guest: guest::Desk::default(),
+            sharing: CachePadded::new(Sharing::new()),
             signals: CachePadded::default(),
             threads: AtomicUsize::new(seats),
             blocking: blocking::Pool::new(settings.blocking_threads, settings.keep_alive),
@@ -232,12 +242,43 @@ impl Shared {
 
     /// Whether there is a reason for a thread to sit down on this seat, which nobody sits on.
     fn is_needed(&self, seat: usize) -> bool {
-        self.seats[seat].has_any() || self.has_work() || self.signals() & SHUTDOWN != 0
+        let work = self.seats[seat].has_any() || self.has_work();
+        work || self.signals() & SHUTDOWN != 0 || self.lacks_keeper(seat)
     }
 
     /// Whether there is work for which a worker should leave its own seat.
     fn has_work(&self) -> bool {
         !self.injector.is_empty() || self.seats.iter().any(|seat| seat.has_plenty())
+    }
+
+    /// Whether timers wait for a seat that sleeps to look after them.
+    fn lacks_keeper(&self, seat: usize) -> bool {
+        !self.idle.others_busy(seat)
+            && self.timers.next(|_| Duration::ZERO) < self.idle.kept_until()
+    }
+
+    /// A timer was set by a thread without a seat: has somebody wake up in time.
+    fn hurry(&self, time: u64) {
+        if time < self.idle.kept_until() {
+            match self.idle.keeper() {
+                Some(seat) => self.seats[seat].nudge(),
+                None => self.wake(self.idle.notify_soon()),
+            }
+        }
+    }
+
+    /// Fires all timers that are due.
+    ///
+    /// # Safety
+    ///
+    /// This thread sits on `seat`, or on none.
+    unsafe fn fire_all(&self, seat: Option<&Seat>) {
+        while self.timers.fire(Instant::now(), |_| Duration::ZERO, wake_all) {}
+        // The last one to be woken is not to run first.
+        if let Some((seat, task)) = seat.and_then(|seat| Some((seat, seat.take_slot()?))) {
+            // SAFETY: the contract.
+            unsafe { self.push_here(seat, task) };
+        }
     }
 
     fn signals(&self) -> usize {
@@ -293,6 +334,14 @@ impl Shared {
             }
             thread::yield_now();
         }
+    }
+}
+
+/// Wakes whoever waited for timers. A foreign waker that panics is no reason for a worker to end.
+fn wake_all(batch: &mut WakeBatch) {
+    while !batch.is_empty() {
+        // The panic has been reported by its hook.
+        drop(catch_unwind(AssertUnwindSafe(|| batch.wake_all())));
     }
 }
 
@@ -395,6 +444,7 @@ fn background(shared: &Arc<Shared>, index: usize) {
         context.set_seat(Some(index));
         // SAFETY: the other threads have left for good, and guests outlive no runtime.
         unsafe { shared.drop_tasks(seat) };
+        shared.timers.close(wake_all);
     }
 }
 

@@ -6,7 +6,7 @@ use std::thread::{self, Thread};
 use super::queue::LocalQueue;
 use crate::primitive::Mutex;
 use crate::primitive::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use crate::primitive::atomic::{AtomicBool, AtomicPtr, AtomicU32};
+use crate::primitive::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64};
 use crate::task::Runnable;
 
 /// A worker's place: tasks that wait there, and how to wake who sits there.
@@ -20,6 +20,8 @@ pub(super) struct Seat {
     pub(super) queue: LocalQueue,
     /// Counts the turns of the loop; written by who sits here. If it stands still, a poll is long.
     tick: AtomicU32,
+    /// Operations on channels that were done here; written by who sits here.
+    operations: AtomicU64,
     /// Whether polls here have been long of late; written by who sits here, and by a rescuer.
     pub(super) long_polls: AtomicBool,
     /// From how many waiting tasks on another worker should come for some; written as above.
@@ -67,6 +69,7 @@ impl Seat {
             slot: AtomicPtr::new(std::ptr::null_mut()),
             queue: LocalQueue::new(),
             tick: AtomicU32::new(0),
+            operations: AtomicU64::new(0),
             long_polls: AtomicBool::new(false),
             share_from: AtomicU32::new(2),
             go: Default::default(),
@@ -89,10 +92,10 @@ impl Seat {
         chair.guest = thread;
     }
 
-    /// Has a guest sit here if `take` gets it the seat's bit.
+    /// Has a guest sit here, if none does and `take` gets it the seat's bit.
     pub(super) fn lend(&self, thread: Thread, take: impl FnOnce() -> bool) -> bool {
         let mut chair = self.chair.lock();
-        let taken = take();
+        let taken = chair.guest.is_none() && take();
         if taken {
             chair.guest = Some(thread);
         }
@@ -172,6 +175,12 @@ impl Seat {
         true
     }
 
+    /// Has who sleeps here, with or without the seat's bit, look at the time again.
+    pub(super) fn nudge(&self) {
+        let chair = self.chair.lock();
+        chair.guest.iter().chain(self.owner.get()).for_each(Thread::unpark);
+    }
+
     /// Takes a "go" that was meant for the guest, or for the seat's own thread.
     pub(super) fn take_go(&self, guest: bool) -> bool {
         self.go[usize::from(guest)].swap(false, Acquire)
@@ -232,6 +241,16 @@ impl Seat {
     pub(super) fn mark_stuck(&self) {
         self.long_polls.store(true, Relaxed);
         self.share_from.store(2, Relaxed);
+    }
+
+    /// How many operations on channels were done here, modulo 2^64.
+    pub(super) fn operations(&self) -> u64 {
+        self.operations.load(Relaxed)
+    }
+
+    /// Adds to `operations`; the caller sits here.
+    pub(super) fn count_operations(&self, more: u32) {
+        self.operations.store(self.operations().wrapping_add(u64::from(more)), Relaxed);
     }
 
     /// Begins a turn of the loop; the caller sits here.

@@ -1,12 +1,15 @@
 //! The loop of who sits on a seat.
 
-use std::thread;
+mod park;
+mod timers;
+
 use std::time::{Duration, Instant};
 
 use super::context::Context;
-use super::idle::MAX_SEATS;
+use super::idle::{Kept, MAX_SEATS};
 use super::queue::CAPACITY;
 use super::seat::Seat;
+use super::sharing::Window;
 use super::{GUEST_WAITS, SHUTDOWN, Shared, in_place};
 use crate::primitive::atomic::Ordering::Relaxed;
 use crate::primitive::{may_spin, spin_loop};
@@ -18,22 +21,11 @@ use crate::util::{Rng, budget};
 const INJECTOR_EVERY: u32 = 61;
 /// Runs in a row from the slot, while others wait in the ring or the injector.
 const SLOT_RUNS: u32 = 16;
+/// After polls that took long, the slot may go on for this part of their time: a task among those
+/// that take a millisecond at a time could otherwise pass few messages in between.
+const SLOT_SHARE: u32 = 8;
 /// How long tasks may wait for a worker that does not move before they are stolen.
 const GRACE: Duration = Duration::from_micros(3);
-/// What has to wait at a seat, in time that it will take, for another worker to come for half of
-/// it: about what the coming costs.
-const SHARE: Duration = Duration::from_micros(1);
-/// The same while tasks there do hardly anything but pass messages to each other.
-const SHARE_CHATTY: Duration = Duration::from_micros(30);
-/// Tasks are chatty if they take less time than this for each operation on a channel.
-///
-/// Perf: on one processor an operation takes 8 ns, across two 25 to 50, for the cache lines that
-/// go to and fro. So two workers send a message no faster than one unless there is more work to
-/// it than that: `mpsc 16:1` in benches/versus_tokio.rs takes 19 ns a message on one and 50 on
-/// two, and its fan-out with 200 ns of work 205 and 130.
-const CHATTY: Duration = Duration::from_nanos(35);
-/// For how long tasks count as chatty that were so once: spread over workers, they look busy.
-const CHATTY_FOR: Duration = Duration::from_millis(10);
 /// A poll longer than this costs more than to wake a worker for the task it has woken.
 const LONG_POLL: Duration = Duration::from_micros(10);
 /// Polls between two looks at the clock, while polls are short.
@@ -54,11 +46,15 @@ pub(super) struct Worker<'a> {
     rng: Rng,
     tick: u32,
     slot_runs: u32,
+    /// Until when the slot may go on all the same.
+    slot_until: Option<Instant>,
     /// Whether this is not the seat's own thread.
     is_guest: bool,
     /// Counted in `Idle::searching`.
     searching: bool,
     sentinel: bool,
+    /// The keeper's part, if it is ours.
+    keeps: Option<Kept>,
     nap: Duration,
     spin: Duration,
     clock: Clock,
@@ -80,7 +76,6 @@ struct Clock {
     polls: u32,
     /// Operations on channels since then.
     operations: u32,
-    chatty_until: Option<Instant>,
 }
 
 impl<'a> Worker<'a> {
@@ -101,9 +96,11 @@ impl<'a> Worker<'a> {
             rng: Rng::new(context.id() as u64),
             tick: 0,
             slot_runs: 0,
+            slot_until: None,
             is_guest,
             searching: !is_guest,
             sentinel: false,
+            keeps: None,
             nap: NAP,
             spin: SHORTEST_SPIN,
             clock: Clock::default(),
@@ -155,6 +152,9 @@ impl<'a> Worker<'a> {
         if self.sentinel {
             self.resign_sentinel();
         }
+        if self.context.is_concerned() {
+            self.entrust_timers();
+        }
     }
 
     /// Runs one task. False: it has cost us the seat, by `block_in_place`.
@@ -198,7 +198,7 @@ impl<'a> Worker<'a> {
         }
         // Messages go back and forth through the slot. That may go on for as long as nobody else
         // waits; then it takes turns with the ring.
-        if self.slot_runs < SLOT_RUNS {
+        if self.slot_runs < SLOT_RUNS || self.slot_may_go_on() {
             if let Some(task) = self.seat.take_slot() {
                 self.slot_runs += 1;
                 return Some(task);
@@ -209,6 +209,16 @@ impl<'a> Worker<'a> {
         unsafe { self.seat.queue.pop() }
             .or_else(|| self.take_share())
             .or_else(|| self.seat.take_slot())
+    }
+
+    /// Whether there is time left for the slot out of turn.
+    fn slot_may_go_on(&mut self) -> bool {
+        let Some(until) = self.slot_until else { return false };
+        let may = Instant::now() < until;
+        if !may {
+            self.slot_until = None;
+        }
+        may
     }
 
     /// Takes a fair share of the injector: one task to run, the others for our ring.
@@ -225,8 +235,12 @@ impl<'a> Worker<'a> {
         first
     }
 
-    /// Looks for work in the other queues. `None` also when `called`.
+    /// Looks at the timers that are due, and for work in the other queues. `None` also when
+    /// `called`, or when somebody was woken who is no task of this seat.
     pub(super) fn search(&mut self, called: impl Fn() -> bool) -> Option<Runnable> {
+        if self.fire_due(Instant::now) {
+            return self.next();
+        }
         if !self.searching {
             self.searching = self.shared.idle.start_searching();
             if !self.searching {
@@ -303,92 +317,6 @@ impl<'a> Worker<'a> {
         }
     }
 
-    #[cold]
-    fn resign_sentinel(&mut self) {
-        self.sentinel = false;
-        self.nap = NAP;
-        self.shared.idle.resign_sentinel();
-        self.name_sentinel();
-    }
-
-    /// Who filled a slot elsewhere may have relied on us to look after it. Now somebody else
-    /// has to: whoever is woken looks round, and ends as the sentinel if there is nothing to do.
-    fn name_sentinel(&self) {
-        let idle = &self.shared.idle;
-        if idle.lacks_sentinel() && idle.others_busy(self.index) {
-            self.shared.wake(idle.notify_soon());
-        }
-    }
-
-    /// Sleeps until there may be work for this seat, or `called` says so (whoever makes it say
-    /// so unparks this thread). The seat has no task.
-    pub(super) fn park(&mut self, called: impl Fn() -> bool) {
-        let idle = &self.shared.idle;
-        if std::mem::take(&mut self.searching) {
-            // Whether the last or not, we look at every queue again below.
-            let _ = idle.stop_searching();
-        }
-        self.clock.last = None;
-        // SAFETY: we sit here.
-        unsafe { self.shared.registry.collect(self.index) };
-        idle.park(self.index);
-        // Without the bit a "go" is on its way, or a guest has the seat until it sends one.
-        let mut awake = (called() || self.shared.has_work()) && self.take_back();
-        let mut nap = self.nap(awake);
-        while !awake {
-            if self.seat.take_go(self.is_guest) {
-                self.searching = true;
-                return;
-            }
-            if called() && self.take_back() {
-                return;
-            }
-            let Some(time) = nap else {
-                thread::park();
-                continue;
-            };
-            thread::park_timeout(time);
-            awake = self.take_back();
-            if !awake {
-                // Claimed: for work, then the "go" is near; or by a guest, then it may be far.
-                nap = None;
-                self.resign_sentinel();
-            }
-        }
-    }
-
-    /// Gets the seat's bit back; false if somebody else has it.
-    fn take_back(&self) -> bool {
-        let take = || self.shared.idle.take(self.index);
-        // Where a guest sits, the bit is the guest's.
-        if self.is_guest { take() } else { self.seat.take_back(take) }
-    }
-
-    /// How long to sleep at most: the sentinel looks up while others are busy.
-    fn nap(&mut self, awake: bool) -> Option<Duration> {
-        let idle = &self.shared.idle;
-        if awake {
-            return None;
-        }
-        if !idle.others_busy(self.index) {
-            if !self.sentinel {
-                return None;
-            }
-            self.resign_sentinel();
-            // Somebody who was woken meanwhile may have seen us on duty.
-            if !idle.others_busy(self.index) {
-                return None;
-            }
-        }
-        if !self.sentinel && !idle.become_sentinel() {
-            return None;
-        }
-        self.sentinel = true;
-        let nap = self.nap;
-        self.nap = (nap * 2).min(LONGEST_NAP);
-        Some(nap)
-    }
-
     /// Notes whether polls are long of late.
     #[inline]
     fn measure(&mut self) {
@@ -401,18 +329,18 @@ impl<'a> Worker<'a> {
     #[cold]
     fn look_at_clock(&mut self) {
         let now = Instant::now();
+        self.fire_due(|| now);
         let polls = std::mem::take(&mut self.clock.polls);
         let operations = std::mem::take(&mut self.clock.operations);
+        self.seat.count_operations(operations);
         let Some(last) = self.clock.last.replace(now) else { return };
         let time = now - last;
-        if time < CHATTY * operations {
-            self.clock.chatty_until = Some(now + CHATTY_FOR);
+        if time > LONG_POLL * POLLS_PER_CLOCK {
+            self.slot_until = Some(now + time / SLOT_SHARE);
         }
-        let chatty = self.clock.chatty_until.is_some_and(|until| now < until);
-        let share = if chatty { SHARE_CHATTY } else { SHARE };
-        let poll = (time / polls).as_nanos().max(1);
-        let share_from = share.as_nanos().div_ceil(poll).max(2);
-        self.seat.share_from.store(u32::try_from(share_from).unwrap_or(u32::MAX), Relaxed);
+        let window = Window { end: now, time, polls, operations };
+        let share_from = self.shared.sharing.share_from(window, &self.shared.seats);
+        self.seat.share_from.store(share_from, Relaxed);
         self.seat.long_polls.store(time / polls > LONG_POLL, Relaxed);
     }
 }
@@ -424,6 +352,9 @@ impl Drop for Worker<'_> {
         }
         if self.searching {
             self.stop_searching();
+        }
+        if let Some(kept) = self.keeps.take() {
+            self.shared.idle.stop_keeping(kept);
         }
         self.context.set_seat(None);
     }

@@ -61,6 +61,12 @@ impl<T, P: Side, C: Side> RingBuffer<T, P, C> {
         if count == 0 { Err(Refused::Full(full)) } else { Ok(count) }
     }
 
+    /// How many promises are out, for who knows that none is being given or spent.
+    pub(crate) fn promised(&self) -> usize {
+        // Ordering: Relaxed; the caller has seen the last change happen before.
+        self.head.promised.load(Relaxed)
+    }
+
     /// Keeps a promise: moves the item into the ring, closed or not.
     ///
     /// # Safety
@@ -81,19 +87,21 @@ impl<T, P: Side, C: Side> RingBuffer<T, P, C> {
         unsafe { self.keep(claim, to, 1) }
     }
 
-    /// Breaks promises: the slots are free for all.
+    /// Breaks promises: the slots are free for all. True if the ring is closed and these were the
+    /// last: every consumer should know. Else it is no news to consumers, and their bit stays.
     ///
     /// # Safety
     ///
     /// The caller has so many promises, and spends them. As in `promise`.
-    pub(crate) unsafe fn break_promises(&self, count: usize) -> Kept {
+    pub(crate) unsafe fn break_promises(&self, count: usize) -> bool {
         // SAFETY: the contract.
         let Ok(claim) = (unsafe { self.head.claim::<Multi>(true) }) else {
             unreachable!("a promise is broken when the ring is closed, too")
         };
-        let to = claim.index;
-        // SAFETY: nothing moves.
-        unsafe { self.keep(claim, to, count) }
+        // SAFETY: we hold the claim.
+        let finished = unsafe { self.spend(&claim, count) };
+        self.head.abandon::<Multi>(claim);
+        finished
     }
 
     /// Publishes what was done with `count` promises.
@@ -102,15 +110,25 @@ impl<T, P: Side, C: Side> RingBuffer<T, P, C> {
     ///
     /// The slots from the claim's index up to `to` are filled, and were promised.
     pub(super) unsafe fn keep(&self, claim: word::Claim, to: usize, count: usize) -> Kept {
-        // Ordering: Relaxed; it is written under a claim, and we hold one.
-        let left = self.head.promised.load(Relaxed) - count;
-        let finished = left == 0 && claim.is_closed();
-        // Ordering: Release pairs with the Acquire in `is_final`.
-        self.head.promised.store(left, Release);
+        // SAFETY: the contract.
+        let finished = unsafe { self.spend(&claim, count) };
         let Ok(waits) = self.head.publish::<Multi, C>(claim, to, true) else {
             unreachable!("promises are kept when the ring is closed, too")
         };
         Kept { waits, finished }
+    }
+
+    /// Counts `count` promises off. True if they were the last, and the ring is closed.
+    ///
+    /// # Safety
+    ///
+    /// The claim is of the producers' side.
+    unsafe fn spend(&self, claim: &word::Claim, count: usize) -> bool {
+        // Ordering: Relaxed; it is written under a claim, and we hold one.
+        let left = self.head.promised.load(Relaxed) - count;
+        // Ordering: Release pairs with the Acquire in `is_final`.
+        self.head.promised.store(left, Release);
+        left == 0 && claim.is_closed()
     }
 
     /// The number of slots from `from` up to `to`, not including it.

@@ -25,6 +25,7 @@ pub struct Builder {
     threads: ThreadSettings,
     blocking_threads: usize,
     keep_alive: Duration,
+    paused: bool,
 }
 
 impl Builder {
@@ -37,7 +38,7 @@ impl Builder {
             on_stop: None,
         };
         let keep_alive = Duration::from_secs(10);
-        Self { workers: None, threads, blocking_threads: 512, keep_alive }
+        Self { workers: None, threads, blocking_threads: 512, keep_alive, paused: false }
     }
 
     /// Sets the number of workers, the thread in `block_on` included.
@@ -143,6 +144,13 @@ impl Builder {
         self
     }
 
+    /// Sets whether the clock of the timers stands still at first; see
+    /// [`time::pause`](crate::time::pause).
+    pub fn start_paused(mut self, paused: bool) -> Self {
+        self.paused = paused;
+        self
+    }
+
     /// Starts the runtime.
     ///
     /// # Errors
@@ -155,6 +163,7 @@ impl Builder {
             threads: self.threads.clone(),
             blocking_threads: self.blocking_threads,
             keep_alive: self.keep_alive,
+            paused: self.paused,
         })?;
         Ok(Runtime { shared, waits: true })
     }
@@ -173,6 +182,7 @@ impl fmt::Debug for Builder {
             .field("threads", &self.threads)
             .field("max_blocking_threads", &self.blocking_threads)
             .field("thread_keep_alive", &self.keep_alive)
+            .field("start_paused", &self.paused)
             .finish()
     }
 }

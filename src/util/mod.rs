@@ -6,11 +6,14 @@ pub(crate) mod cache_padded;
 pub(crate) mod may_block;
 pub(crate) mod prompt_waker;
 pub(crate) mod rng;
-pub(crate) mod spin_lock;
+mod spin_lock;
 pub(crate) mod wake_batch;
 
 pub(crate) use backoff::Backoff;
 pub(crate) use cache_padded::CachePadded;
 pub(crate) use rng::Rng;
-pub(crate) use spin_lock::SpinLock;
+pub(crate) use spin_lock::{SpinGuard, SpinLock};
 pub(crate) use wake_batch::WakeBatch;
+
+#[cfg(all(test, annulus_loom))]
+mod loom_tests;

@@ -8,10 +8,11 @@
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
-use crate::primitive::UnsafeCell;
 use crate::primitive::atomic::AtomicBool;
 use crate::primitive::atomic::Ordering::{Acquire, Relaxed, Release};
+use crate::primitive::{UnsafeCell, const_fn};
 use crate::util::Backoff;
 
 /// Guards a value that is changed in a few steps, in which no code of a user's runs.
@@ -27,13 +28,17 @@ unsafe impl<T: Send> Send for SpinLock<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send> Sync for SpinLock<T> {}
 
-impl<T: Default> Default for SpinLock<T> {
-    fn default() -> Self {
-        Self { locked: AtomicBool::new(false), value: UnsafeCell::new(T::default()) }
-    }
-}
+// What a panic could leave half changed is never seen: no code of a user's runs under the lock.
+impl<T> UnwindSafe for SpinLock<T> {}
+impl<T> RefUnwindSafe for SpinLock<T> {}
 
 impl<T> SpinLock<T> {
+    const_fn! {
+        pub(crate) fn new(value: T) -> Self {
+            Self { locked: AtomicBool::new(false), value: UnsafeCell::new(value) }
+        }
+    }
+
     /// Takes the lock, until the guard drops. Who has it must not take it again.
     #[inline]
     pub(crate) fn lock(&self) -> SpinGuard<'_, T> {

@@ -23,6 +23,10 @@ impl WakeBatch {
         self.len == Self::SIZE
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// Adds a waker; the batch must not be full.
     pub(crate) fn push(&mut self, waker: Waker) {
         self.wakers[self.len] = Some(waker);

@@ -23,14 +23,14 @@ pub(crate) struct Flag(AtomicBool);
 
 impl Flag {
     /// Sets the bit for a waiter.
-    fn arm(&self) {
+    pub(crate) fn arm(&self) {
         // Ordering: Acquire pairs with the Release of `sync` and `disarm`: if this comes later,
         // the waiter sees the step. Release pairs with their Acquire.
         self.0.swap(true, AcqRel);
     }
 
     /// Whether the bit is set, for who has just made a step.
-    fn sync(&self) -> bool {
+    pub(crate) fn sync(&self) -> bool {
         // Ordering: AcqRel pairs with `arm`. It changes nothing, but a mere load might be done
         // before the step is seen by others.
         self.0.fetch_or(false, AcqRel)
@@ -77,7 +77,8 @@ impl Event {
                 budget::spend();
                 return Poll::Ready(result);
             }
-            if waits {
+            // Who was in the queue before the look, and still is, hears of the next step.
+            if waits || self.queue.waits_with(ticket, cx.waker()) {
                 return Poll::Pending;
             }
             waits = self.enter(ticket, cx.waker());

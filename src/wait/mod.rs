@@ -9,6 +9,7 @@
 
 pub(crate) mod cell;
 pub(crate) mod event;
+mod list;
 pub(crate) mod queue;
 pub(crate) mod thread;
 
@@ -16,7 +17,7 @@ use std::fmt::Debug;
 use std::task::Waker;
 
 pub(crate) use self::cell::WaitCell;
-pub(crate) use self::event::Event;
+pub(crate) use self::event::{Event, Flag};
 pub(crate) use self::queue::WaitQueue;
 use crate::ring::{Multi, Side, SideWord, Single};
 

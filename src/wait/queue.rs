@@ -8,32 +8,36 @@
 //!    nobody: as long as waits and wakes alternate, the bit stays and costs nothing.
 //! 2. Entries are numbered as they come and are notified in that order. A notified entry leaves
 //!    the queue at once, and `served` tells its operation, without the lock, that it was.
-//! 3. Who was woken and came too late goes back to the front, before all who came after it. For
-//!    such a loser `served` says nothing: its entry stays when it is notified, but loses its
-//!    waker, and the operation looks at it under the lock.
+//! 3. Who was woken and came too late goes back to the front, before all who came after it: the
+//!    FIFO is in the order of the numbers. For such a loser `served` says nothing: its entry stays when it is notified, but loses its
+//!    waker, and the operation looks at it under the lock. Where the notifier has something to
+//!    say, every entry stays like this, and the operation finds it in the entry's note.
 //! 4. A notified operation that ends without having spent its wake hands it to the next.
 //! 5. No waker is cloned, called or dropped while the lock is held.
 //!
 //! One wake is owed for every step of the other side while the FIFO is not empty, so that an
 //! operation which is forgotten (`mem::forget`) costs the one wake that went to it and no more.
 //!
-//! The FIFO is a doubly linked list threaded through a `slab` by keys. So an entry is removed in
-//! constant time, its slot is used again, and the futures need no pinning.
+//! A note goes with each entry, for who notifies by what the waiters want: `notify_while` asks
+//! about one after the other, under the lock, until it hears no. So something can be handed to the
+//! first in the queue (`sync/pool.rs`). The channels' notes are `()`.
+//!
+//! The entries are in a FIFO (`list.rs`) from which they can be taken out of the middle.
 
 use std::fmt;
 use std::task::Waker;
 
-use slab::Slab;
-
+use super::list::{Entry, List, Place};
 use super::{Bit, Waiters};
 use crate::primitive::atomic::AtomicU64;
-use crate::primitive::atomic::Ordering::{Acquire, Relaxed, Release};
-use crate::util::{SpinLock, WakeBatch};
+use crate::primitive::atomic::Ordering::{Acquire, Relaxed};
+use crate::primitive::const_fn;
 
-/// Any number of waiters.
-#[derive(Default)]
-pub struct WaitQueue {
-    list: SpinLock<List>,
+use crate::util::{SpinGuard, SpinLock, WakeBatch};
+
+/// Any number of waiters, each with a note.
+pub struct WaitQueue<N = ()> {
+    list: SpinLock<List<N>>,
     /// The number of the last entry that was notified; written under the lock.
     served: AtomicU64,
 }
@@ -50,31 +54,15 @@ pub struct Ticket {
     losses: u32,
 }
 
-/// Which entry.
-#[derive(Debug, Clone, Copy)]
-struct Place {
-    /// Where it is in the slab; if it is numbered, only until it is notified.
-    key: usize,
-    number: u64,
-    loser: bool,
-}
-
-#[derive(Default)]
-struct List {
-    entries: Slab<Entry>,
-    first: Option<usize>,
-    last: Option<usize>,
-    /// The number given last.
-    number: u64,
-}
-
-struct Entry {
-    /// `None` once notified; then the links are stale.
-    waker: Option<Waker>,
-    number: u64,
-    loser: bool,
-    next: Option<usize>,
-    previous: Option<usize>,
+/// How an operation stood when it left.
+#[derive(Debug)]
+pub(crate) enum Left<N> {
+    /// It did not wait.
+    Outside,
+    /// It waited, and nobody had notified it.
+    Waiting,
+    /// It was notified, and has not used it. There is a note if the entry has stayed.
+    Notified { number: u64, note: Option<N> },
 }
 
 impl Ticket {
@@ -82,73 +70,24 @@ impl Ticket {
     pub(super) fn forget_wake(&mut self) {
         self.woken = None;
     }
-}
 
-impl List {
-    /// Adds an entry for who has not waited yet.
-    fn push_back(&mut self, waker: Waker) -> Place {
-        self.number += 1;
-        self.insert(waker, self.number, false, self.last)
-    }
-
-    /// Adds an entry for a loser, who had this number before.
-    fn push_front(&mut self, waker: Waker, number: u64) -> Place {
-        let mut previous = None;
-        let mut next = self.first;
-        // Few lose at a time.
-        while let Some(key) = next.filter(|&key| self.entries[key].number < number) {
-            previous = next;
-            next = self.entries[key].next;
-        }
-        self.insert(waker, number, true, previous)
-    }
-
-    fn insert(&mut self, waker: Waker, number: u64, loser: bool, previous: Option<usize>) -> Place {
-        let next = previous.map_or(self.first, |previous| self.entries[previous].next);
-        let key = self.entries.insert(Entry { waker: Some(waker), number, loser, next, previous });
-        match previous {
-            Some(previous) => self.entries[previous].next = Some(key),
-            None => self.first = Some(key),
-        }
-        match next {
-            Some(next) => self.entries[next].previous = Some(key),
-            None => self.last = Some(key),
-        }
-        Place { key, number, loser }
-    }
-
-    /// Takes an entry out of the FIFO, but leaves it in the slab.
-    fn unlink(&mut self, key: usize) {
-        let Entry { previous, next, .. } = self.entries[key];
-        match previous {
-            Some(previous) => self.entries[previous].next = next,
-            None => self.first = next,
-        }
-        match next {
-            Some(next) => self.entries[next].previous = previous,
-            None => self.last = previous,
-        }
-    }
-
-    /// Marks the first in the FIFO as notified, and gives its waker.
-    fn notify_first(&mut self, served: &AtomicU64) -> Option<Waker> {
-        let key = self.first?;
-        self.unlink(key);
-        let Entry { number, loser, .. } = self.entries[key];
-        if loser {
-            return self.entries[key].waker.take();
-        }
-        // Ordering: Release pairs with the Acquire in `take_wake`: who finds itself notified
-        // sees the step that it was notified of.
-        served.store(number, Release);
-        self.entries.remove(key).waker
+    /// Whether there is an entry, notified or not.
+    #[inline]
+    pub(crate) fn is_entered(&self) -> bool {
+        self.place.is_some()
     }
 }
 
-impl WaitQueue {
+impl<N> WaitQueue<N> {
+    const_fn! {
+        pub(crate) fn new() -> Self {
+            Self { list: SpinLock::new(List::new()), served: AtomicU64::new(0) }
+        }
+    }
+
     /// Whether an entry was notified. If so, it is gone afterwards.
-    fn take_notice(&self, list: &mut List, place: Place) -> bool {
-        if !place.loser {
+    fn take_notice(&self, list: &mut List<N>, place: Place) -> bool {
+        if !place.stays {
             // Ordering: Relaxed, because it is written under the lock, which we hold.
             return self.served.load(Relaxed) >= place.number;
         }
@@ -159,47 +98,62 @@ impl WaitQueue {
         notified
     }
 
+    /// Takes an entry out, if it is there: with its waker, if it was not notified.
+    fn remove(&self, list: &mut List<N>, place: Place) -> Option<Entry<N>> {
+        // Ordering: as in `take_notice`.
+        if !place.stays && self.served.load(Relaxed) >= place.number {
+            return None;
+        }
+        if list.entries[place.key].waker.is_some() {
+            list.unlink(place.key);
+        }
+        Some(list.entries.remove(place.key))
+    }
+
+    /// Whether the operation waits already, and would wake the same task.
+    #[inline]
+    pub(crate) fn waits_with(&self, ticket: &Ticket, waker: &Waker) -> bool {
+        ticket.place.is_some_and(|place| self.keeps(place, waker))
+    }
+
     /// Whether the entry is still there and wakes the same task.
     fn keeps(&self, place: Place, waker: &Waker) -> bool {
         let list = self.list.lock();
         // Ordering: as in `take_notice`.
-        if !place.loser && self.served.load(Relaxed) >= place.number {
+        if !place.stays && self.served.load(Relaxed) >= place.number {
             return false;
         }
         list.entries[place.key].waker.as_ref().is_some_and(|w| w.will_wake(waker))
     }
-}
 
-impl Waiters for WaitQueue {
-    const MANY: bool = true;
-
-    fn losses(ticket: &Ticket) -> u32 {
-        ticket.losses
-    }
-
-    type Ticket = Ticket;
-
+    /// The number of an operation that was notified and has not used it; its entry is gone then.
     #[inline]
-    unsafe fn take_wake(&self, ticket: &mut Ticket) {
-        let Some(place) = ticket.place else { return };
-        let notified = if place.loser {
-            self.take_notice(&mut self.list.lock(), place)
-        } else {
-            // Ordering: Acquire pairs with the Release in `notify_first`.
-            self.served.load(Acquire) >= place.number
-        };
-        if notified {
-            (ticket.place, ticket.woken) = (None, Some(place.number));
+    pub(crate) fn notice(&self, ticket: &mut Ticket) -> Option<u64> {
+        if let Some(place) = ticket.place {
+            let notified = if place.stays {
+                self.take_notice(&mut self.list.lock(), place)
+            } else {
+                // Ordering: Acquire pairs with the Release in `notify_first`.
+                self.served.load(Acquire) >= place.number
+            };
+            if notified {
+                (ticket.place, ticket.woken) = (None, Some(place.number));
+            }
         }
+        ticket.woken
     }
 
-    unsafe fn wait(
+    /// Stores `waker` and `note`, unless `must_wait`, asked under the lock, says no.
+    ///
+    /// True: the operation waits and will be woken. False: look again. `must_wait` is asked also
+    /// when the operation is entered already, and only its waker is to change.
+    pub(crate) fn enter(
         &self,
         ticket: &mut Ticket,
-        _: &impl Bit,
+        note: N,
+        stays: bool,
         waker: &Waker,
-        arm: impl FnOnce() -> bool,
-        holds: impl FnOnce() -> bool,
+        must_wait: impl FnOnce() -> bool,
     ) -> bool {
         let mut new = match ticket.place {
             // A poll that nobody asked for. Often it brings the waker that is here already.
@@ -216,7 +170,7 @@ impl Waiters for WaitQueue {
                 false
             }
             place => {
-                arm() && holds() && {
+                must_wait() && {
                     match (place, new.take()) {
                         (Some(place), Some(waker)) => {
                             new = list.entries[place.key].waker.replace(waker);
@@ -228,9 +182,9 @@ impl Waiters for WaitQueue {
                             let place = match ticket.woken {
                                 Some(number) => {
                                     ticket.losses += 1;
-                                    list.push_front(waker, number)
+                                    list.push_front(waker, note, number)
                                 }
-                                None => list.push_back(waker),
+                                None => list.push_back(waker, note, stays),
                             };
                             (ticket.place, ticket.woken) = (Some(place), None);
                         }
@@ -243,6 +197,149 @@ impl Waiters for WaitQueue {
         // Here the waker that is not needed drops, after the lock.
         drop(new);
         waits
+    }
+
+    /// Takes the operation out of the queue. What it was notified of is the caller's to pass on.
+    pub(crate) fn leave(&self, ticket: &mut Ticket) -> Left<N> {
+        match std::mem::take(ticket) {
+            Ticket { place: Some(place), .. } => {
+                let mut list = self.list.lock();
+                let entry = self.remove(&mut list, place);
+                drop(list);
+                // Here the waker drops, after the lock.
+                match entry {
+                    Some(Entry { waker: Some(_), .. }) => Left::Waiting,
+                    gone => {
+                        Left::Notified { number: place.number, note: gone.map(|entry| entry.note) }
+                    }
+                }
+            }
+            Ticket { woken: Some(number), .. } => Left::Notified { number, note: None },
+            _ => Left::Outside,
+        }
+    }
+
+    /// Wakes the one who has waited longest; if there is none, calls `nobody`, under the lock,
+    /// and returns false.
+    #[inline]
+    pub(crate) fn notify_one_or(&self, nobody: impl FnOnce()) -> bool {
+        let mut list = self.list.lock();
+        let waker = list.notify_first(&self.served);
+        if waker.is_none() {
+            nobody();
+        }
+        drop(list);
+        let found = waker.is_some();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        found
+    }
+
+    /// Notifies the first, the next and so on, as long as `admit` says yes to them.
+    ///
+    /// It is asked under the lock, about an operation's note and number; the third argument is
+    /// the number given last. If a waker panics, the others are notified all the same.
+    pub(crate) fn notify_while(
+        &self,
+        bit: &impl Bit,
+        mut admit: impl FnMut(&mut N, u64, u64) -> bool,
+    ) {
+        let mut list = self.list.lock();
+        // Upwards only: a loser who comes back meanwhile, with its old number, is not told again.
+        let mut told = 0;
+        let mut next = |list: &mut List<N>| {
+            let key = list.first_after(told)?;
+            let Entry { note, number, .. } = &mut list.entries[key];
+            if !admit(note, *number, list.number) {
+                return None;
+            }
+            told = *number;
+            list.notify(key, &self.served)
+        };
+        let first = next(&mut list);
+        let second = if first.is_some() { next(&mut list) } else { None };
+        let Some(second) = second else {
+            // Perf: mostly it is one, and for one there is no batch to be set up.
+            if list.first.is_none() {
+                bit.disarm();
+            }
+            drop(list);
+            if let Some(waker) = first {
+                waker.wake();
+            }
+            return;
+        };
+        let mut batch = WakeBatch::new();
+        first.into_iter().chain([second]).for_each(|waker| batch.push(waker));
+        Rest { queue: self, bit, next, ended: false }.notify(list, batch);
+    }
+}
+
+/// Those still to be notified; also when a waker panics.
+struct Rest<'a, N, B: Bit, F: FnMut(&mut List<N>) -> Option<Waker>> {
+    queue: &'a WaitQueue<N>,
+    bit: &'a B,
+    /// Notifies the next, if there is one.
+    next: F,
+    ended: bool,
+}
+
+impl<'a, N, B: Bit, F: FnMut(&mut List<N>) -> Option<Waker>> Rest<'a, N, B, F> {
+    fn notify(&mut self, mut list: SpinGuard<'a, List<N>>, mut batch: WakeBatch) {
+        loop {
+            while !self.ended && !batch.is_full() {
+                match (self.next)(&mut list) {
+                    Some(waker) => batch.push(waker),
+                    None => self.ended = true,
+                }
+            }
+            if list.first.is_none() {
+                self.bit.disarm();
+            }
+            drop(list);
+            batch.wake_all();
+            if self.ended {
+                return;
+            }
+            list = self.queue.list.lock();
+        }
+    }
+}
+
+impl<N, B: Bit, F: FnMut(&mut List<N>) -> Option<Waker>> Drop for Rest<'_, N, B, F> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.notify(self.queue.list.lock(), WakeBatch::new());
+        }
+    }
+}
+
+impl Waiters for WaitQueue {
+    const MANY: bool = true;
+
+    fn losses(ticket: &Ticket) -> u32 {
+        ticket.losses
+    }
+
+    type Ticket = Ticket;
+
+    #[inline]
+    unsafe fn take_wake(&self, ticket: &mut Ticket) {
+        if ticket.place.is_some() {
+            self.notice(ticket);
+        }
+    }
+
+    unsafe fn wait(
+        &self,
+        ticket: &mut Ticket,
+        _: &impl Bit,
+        waker: &Waker,
+        arm: impl FnOnce() -> bool,
+        holds: impl FnOnce() -> bool,
+    ) -> bool {
+        self.enter(ticket, (), false, waker, || arm() && holds())
     }
 
     #[inline]
@@ -263,57 +360,20 @@ impl Waiters for WaitQueue {
     }
 
     unsafe fn notify_one(&self, bit: &impl Bit) {
-        let mut list = self.list.lock();
-        let waker = list.notify_first(&self.served);
-        if waker.is_none() {
+        self.notify_one_or(|| {
             bit.disarm();
-        }
-        drop(list);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        });
     }
 
-    unsafe fn notify_many(&self, count: usize, bit: &impl Bit) {
-        /// Those still to be notified; also when a waker panics.
-        struct Rest<'a, B: Bit> {
-            queue: &'a WaitQueue,
-            bit: &'a B,
-            count: usize,
-            /// Who comes back while we wake the others waits for the next step: else wakers that
-            /// poll at once could keep us here for ever.
-            newest: Option<u64>,
-        }
-        impl<B: Bit> Rest<'_, B> {
-            fn notify(&mut self) {
-                let mut batch = WakeBatch::new();
-                while self.count > 0 {
-                    let mut list = self.queue.list.lock();
-                    let newest = *self.newest.get_or_insert(list.number);
-                    while self.count > 0 && !batch.is_full() {
-                        let first = list.first.filter(|&key| list.entries[key].number <= newest);
-                        if first.is_none() {
-                            self.count = 0;
-                            break;
-                        }
-                        batch
-                            .push(list.notify_first(&self.queue.served).expect("there is a first"));
-                        self.count -= 1;
-                    }
-                    if list.first.is_none() {
-                        self.bit.disarm();
-                    }
-                    drop(list);
-                    batch.wake_all();
-                }
-            }
-        }
-        impl<B: Bit> Drop for Rest<'_, B> {
-            fn drop(&mut self) {
-                self.notify();
-            }
-        }
-        Rest { queue: self, bit, count, newest: None }.notify();
+    unsafe fn notify_many(&self, mut count: usize, bit: &impl Bit) {
+        // Who comes back while we wake the others waits for the next step, with a new number or as
+        // a loser: else wakers that poll at once could keep us here for ever.
+        let mut newest = None;
+        self.notify_while(bit, |_, number, last| {
+            let admitted = count > 0 && number <= *newest.get_or_insert(last);
+            count -= usize::from(admitted);
+            admitted
+        });
     }
 
     unsafe fn release(&self, _: &impl Bit) {}
@@ -324,26 +384,25 @@ impl WaitQueue {
     #[cold]
     fn give_up(&self, Ticket { place, woken, .. }: Ticket) {
         let mut list = self.list.lock();
-        let (mut ours, mut notified) = (None, woken.is_some());
-        if let Some(place) = place {
-            if self.take_notice(&mut list, place) {
-                notified = true;
-            } else {
-                list.unlink(place.key);
-                ours = list.entries.remove(place.key).waker;
-            }
-        }
+        let entry = place.and_then(|place| self.remove(&mut list, place));
+        let waited = entry.as_ref().is_some_and(|entry| entry.waker.is_some());
         // Cancel: a wake that came to us, and that we have not used, goes to the next.
-        let next = if notified { list.notify_first(&self.served) } else { None };
+        let next = if woken.is_some() || !waited { list.notify_first(&self.served) } else { None };
         drop(list);
-        drop(ours);
+        drop(entry);
         if let Some(next) = next {
             next.wake();
         }
     }
 }
 
-impl fmt::Debug for WaitQueue {
+impl<N> Default for WaitQueue<N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<N> fmt::Debug for WaitQueue<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Counted first: writing is code of a user's, and not for under the lock.
         let entries = self.list.lock().entries.len();

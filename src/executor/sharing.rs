@@ -1,0 +1,241 @@
+//! Whether tasks that pass messages to each other are spread over workers.
+//!
+//! Work is worth sharing as soon as it takes longer than to come for it. Tasks that do hardly
+//! anything but pass messages are another matter: between two processors a message costs the
+//! transfer of the cache lines it is made of. Some gain all the same, like the stages of a
+//! pipeline, of which only one has its neighbour on another processor; others lose, like many
+//! senders to one receiver, all of whom have. No rule of ours told them apart, but a trial does:
+//! the runtime counts its operations on channels a second, both ways, and keeps to the better way.
+//!
+//! ```text
+//!            chatty                     WAIT, then twice as long each time, if nothing changes
+//!   QUIET ------------> settle --> measure one way --> settle --> measure the other --> HOLD
+//!     ^                                  ^                                               |  |
+//!     |                                  +-----------------------------------------------+  |
+//!     +-------------------------------- not chatty for CHATTY_FOR --------------------------+
+//! ```
+//!
+//! Who looks at the clock when the time of a step has come takes it; the others go on.
+
+use std::time::{Duration, Instant};
+
+use super::seat::Seat;
+use crate::primitive::Mutex;
+use crate::primitive::atomic::Ordering::Relaxed;
+use crate::primitive::atomic::{AtomicBool, AtomicU64};
+use crate::util::CachePadded;
+
+/// What has to wait at a seat, in time that it will take, for another worker to come for half of
+/// it: about what the coming costs.
+const SHARE: Duration = Duration::from_micros(1);
+/// The same while tasks are kept together.
+const SHARE_TOGETHER: Duration = Duration::from_micros(30);
+/// Tasks are chatty if they take less time than this for each operation on a channel.
+///
+/// Perf: on one processor an operation takes 8 ns, across two 25 to 50, for the cache lines that
+/// go to and fro.
+const CHATTY: Duration = Duration::from_nanos(35);
+/// For how long tasks count as chatty that were so once: spread over workers, they look busy.
+const CHATTY_FOR: Duration = Duration::from_millis(10);
+/// How long tasks may take to move after a change, and how long operations are counted then.
+const SETTLE: Duration = Duration::from_millis(2);
+const MEASURE: Duration = Duration::from_millis(1);
+/// The time between two trials, at first and at most.
+const WAIT: Duration = Duration::from_millis(8);
+const LONGEST_WAIT: Duration = Duration::from_millis(128);
+
+/// What the seats of a runtime have found out together.
+#[derive(Debug)]
+pub(super) struct Sharing {
+    start: Instant,
+    /// Whether tasks are kept together now.
+    together: AtomicBool,
+    /// Until when tasks count as chatty, and when the next step is due, in nanoseconds.
+    chatty_until: AtomicU64,
+    next: AtomicU64,
+    trial: Mutex<Trial>,
+}
+
+/// Some polls of a seat.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Window {
+    pub(super) end: Instant,
+    pub(super) time: Duration,
+    pub(super) polls: u32,
+    pub(super) operations: u32,
+}
+
+impl Sharing {
+    pub(super) fn new() -> Self {
+        Self {
+            start: Instant::now(),
+            together: AtomicBool::new(false),
+            chatty_until: AtomicU64::new(0),
+            next: AtomicU64::new(0),
+            trial: Mutex::new(Trial::default()),
+        }
+    }
+
+    /// From how many waiting tasks on others should come to a seat that has had this window.
+    pub(super) fn share_from(&self, window: Window, seats: &[CachePadded<Seat>]) -> u32 {
+        let Window { end, time, polls, operations } = window;
+        if seats.len() > 1 {
+            let now = nanos(end - self.start);
+            // Ordering: Relaxed here and below; all of it is hints. The line is written seldom.
+            let until = self.chatty_until.load(Relaxed);
+            if time < CHATTY * operations && until < now + nanos(CHATTY_FOR / 2) {
+                self.chatty_until.store(now + nanos(CHATTY_FOR), Relaxed);
+            }
+            if now >= self.next.load(Relaxed) && (until > now || self.together.load(Relaxed)) {
+                self.step(now, until > now, seats);
+            }
+        }
+        let share = if self.together.load(Relaxed) { SHARE_TOGETHER } else { SHARE };
+        let poll = (time / polls).as_nanos().max(1);
+        u32::try_from(share.as_nanos().div_ceil(poll).max(2)).unwrap_or(u32::MAX)
+    }
+
+    #[cold]
+    fn step(&self, now: u64, chatty: bool, seats: &[CachePadded<Seat>]) {
+        let mut trial = self.trial.lock();
+        if now < self.next.load(Relaxed) {
+            // Somebody else was faster.
+            return;
+        }
+        let operations = seats.iter().map(|seat| seat.operations()).fold(0, u64::wrapping_add);
+        let (together, after) = trial.step(now, operations, chatty);
+        self.together.store(together, Relaxed);
+        self.next.store(now + nanos(after), Relaxed);
+    }
+}
+
+/// A runtime has not been up for 500 years.
+fn nanos(time: Duration) -> u64 {
+    time.as_nanos() as u64
+}
+
+/// The steps of the trials: a machine without a clock or atomics, for tests.
+#[derive(Debug, Default)]
+struct Trial {
+    stage: Stage,
+    /// Whether tasks are kept together between trials.
+    chosen: bool,
+    /// What was counted while things were as chosen, a second.
+    rate: f64,
+    wait: Duration,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+enum Stage {
+    #[default]
+    Quiet,
+    /// Things are to be as chosen, or the other way.
+    Settle {
+        chosen: bool,
+    },
+    Measure {
+        chosen: bool,
+        since: u64,
+        operations: u64,
+    },
+    Hold,
+}
+
+impl Trial {
+    /// One step: whether tasks are to be together from now on, and when the next step is due.
+    fn step(&mut self, now: u64, total: u64, chatty: bool) -> (bool, Duration) {
+        if !chatty {
+            *self = Self::default();
+            return (false, Duration::ZERO);
+        }
+        match self.stage {
+            Stage::Quiet => {
+                (self.chosen, self.wait) = (true, WAIT);
+                self.settle(true)
+            }
+            Stage::Settle { chosen } => self.measure(chosen, now, total),
+            Stage::Measure { chosen, since, operations } => {
+                let rate = total.wrapping_sub(operations) as f64 / (now - since) as f64;
+                if chosen {
+                    self.rate = rate;
+                    return self.settle(false);
+                }
+                // What works is changed for a clear gain only.
+                self.wait = match rate > 1.1 * self.rate {
+                    true => {
+                        self.chosen = !self.chosen;
+                        WAIT
+                    }
+                    false => (2 * self.wait).min(LONGEST_WAIT),
+                };
+                self.stage = Stage::Hold;
+                (self.chosen, self.wait)
+            }
+            Stage::Hold => self.measure(true, now, total),
+        }
+    }
+
+    fn settle(&mut self, chosen: bool) -> (bool, Duration) {
+        self.stage = Stage::Settle { chosen };
+        (chosen == self.chosen, SETTLE)
+    }
+
+    fn measure(&mut self, chosen: bool, since: u64, operations: u64) -> (bool, Duration) {
+        self.stage = Stage::Measure { chosen, since, operations };
+        (chosen == self.chosen, MEASURE)
+    }
+}
+
+#[cfg(all(test, not(annulus_loom)))]
+mod tests {
+    use super::*;
+
+    /// Steps of a runtime that does so many operations a nanosecond together, and so many apart,
+    /// for so long; the share of the time for which tasks were together.
+    fn run(together: f64, apart: f64, for_millis: u64) -> f64 {
+        let (mut trial, mut now, mut total, mut spent) = (Trial::default(), 0, 0.0, 0);
+        while now < for_millis * 1_000_000 {
+            let (is_together, after) = trial.step(now, total as u64, true);
+            let after = nanos(after);
+            now += after;
+            total += after as f64 * if is_together { together } else { apart };
+            spent += if is_together { after } else { 0 };
+        }
+        spent as f64 / now as f64
+    }
+
+    #[test]
+    fn the_better_way_is_taken() {
+        assert!(run(0.1, 0.05, 1000) > 0.95);
+        assert!(run(0.1, 0.2, 1000) < 0.05);
+        // Neither is better: as it was.
+        assert!(run(0.1, 0.1, 1000) > 0.95);
+    }
+
+    #[test]
+    fn quiet_tasks_are_shared() {
+        let mut trial = Trial::default();
+        assert!(trial.step(0, 0, true).0);
+        assert!(!trial.step(1_000_000, 1_000_000, false).0);
+        assert!(matches!(trial.stage, Stage::Quiet));
+    }
+
+    #[test]
+    fn a_change_is_noticed() {
+        let mut trial = Trial::default();
+        let (mut now, mut total) = (0, 0.0);
+        let mut advance = |apart: f64, steps| {
+            let mut last = false;
+            for _ in 0..steps {
+                let (together, after) = trial.step(now, total as u64, true);
+                now += nanos(after);
+                total += nanos(after) as f64 * if together { 0.1 } else { apart };
+                last = together;
+            }
+            last
+        };
+        assert!(advance(0.05, 5), "together, and holds");
+        advance(0.2, 4);
+        assert!(!advance(0.2, 1), "apart, and holds");
+    }
+}

@@ -1,0 +1,128 @@
+//! Going to sleep on a seat, and for how long.
+//!
+//! | others | timers | sleeps |
+//! |---|---|---|
+//! | busy | any | as the sentinel: 1 to 10 ms, or until a timer is due that nobody looks after |
+//! | busy, and there is a sentinel | any | until woken |
+//! | asleep | some | as the keeper: until the first timer is due |
+//! | asleep | none | until woken |
+//!
+//! A keeper that goes to work leaves the timers to nobody: it will look at the clock between
+//! polls. In case that its poll takes long, it wakes a seat to be the sentinel, if timers wait.
+
+use std::time::Duration;
+
+use super::{LONGEST_NAP, NAP, Worker};
+use crate::executor::driver;
+
+/// How long a seat sleeps.
+pub(super) enum Nap {
+    /// It has its bit back, and is awake.
+    Over,
+    For(Duration),
+    UntilWoken,
+}
+
+impl Worker<'_> {
+    #[cold]
+    pub(super) fn resign_sentinel(&mut self) {
+        self.sentinel = false;
+        self.nap = NAP;
+        self.shared.idle.resign_sentinel();
+        // Whoever found the part taken relied on us for the timers, too.
+        self.context.set_concerned(true);
+        self.name_sentinel();
+    }
+
+    /// Who filled a slot elsewhere may have relied on us to look after it. Now somebody else
+    /// has to: whoever is woken looks round, and ends as the sentinel if there is nothing to do.
+    pub(super) fn name_sentinel(&self) {
+        let idle = &self.shared.idle;
+        if idle.lacks_sentinel() && idle.others_busy(self.index) {
+            self.shared.wake(idle.notify_soon());
+        }
+    }
+
+    /// Sleeps until there may be work for this seat, or `called` says so (whoever makes it say
+    /// so unparks this thread). The seat has no task.
+    pub(in crate::executor) fn park(&mut self, called: impl Fn() -> bool) {
+        let idle = &self.shared.idle;
+        if std::mem::take(&mut self.searching) {
+            // Whether the last or not, we look at every queue again below.
+            let _ = idle.stop_searching();
+        }
+        self.clock.last = None;
+        // SAFETY: we sit here.
+        unsafe { self.shared.registry.collect(self.index) };
+        idle.park(self.index);
+        // Without the bit a "go" is on its way, or a guest has the seat until it sends one.
+        if (called() || self.shared.has_work()) && self.take_back() {
+            return;
+        }
+        let mut nap = match self.nap() {
+            Nap::Over => return,
+            Nap::For(time) => Some(time),
+            Nap::UntilWoken => None,
+        };
+        loop {
+            if self.seat.take_go(self.is_guest) {
+                self.searching = true;
+                return;
+            }
+            if called() && self.take_back() {
+                return;
+            }
+            driver::wait(nap);
+            if nap.take().is_none() {
+                continue;
+            }
+            if self.take_back() {
+                return;
+            }
+            // Claimed: for work, then the "go" is near; or by a guest, then it may be far.
+            if self.sentinel {
+                self.resign_sentinel();
+            }
+            if self.keeps.is_some() {
+                self.entrust_timers();
+            }
+        }
+    }
+
+    /// Gets the seat's bit back; false if somebody else has it.
+    fn take_back(&self) -> bool {
+        self.if_ours(|| self.shared.idle.take(self.index))
+    }
+
+    /// Calls `take`, which takes the seat's bit; not if a guest sits on our seat, whose bit it is.
+    pub(super) fn if_ours(&self, take: impl FnOnce() -> bool) -> bool {
+        if self.is_guest { take() } else { self.seat.take_back(take) }
+    }
+
+    /// How long to sleep at most: see the module's table.
+    fn nap(&mut self) -> Nap {
+        let idle = &self.shared.idle;
+        if let Some(kept) = self.keeps.take() {
+            idle.stop_keeping(kept);
+        }
+        if !idle.others_busy(self.index) {
+            if self.sentinel {
+                self.resign_sentinel();
+            }
+            // Somebody who was woken meanwhile may have seen us on duty.
+            if !idle.others_busy(self.index) {
+                return self.keep_time();
+            }
+        }
+        if !self.sentinel && !idle.become_sentinel() {
+            return Nap::UntilWoken;
+        }
+        self.sentinel = true;
+        let nap = self.nap;
+        if let Some(time) = self.until_due().filter(|&time| time < nap) {
+            return Nap::For(time);
+        }
+        self.nap = (nap * 2).min(LONGEST_NAP);
+        Nap::For(nap)
+    }
+}

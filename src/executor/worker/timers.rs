@@ -1,0 +1,127 @@
+//! What a worker does for the timers: looks at the clock, fires what is due, keeps the time.
+
+use std::time::{Duration, Instant};
+
+use super::park::Nap;
+use super::{POLLS_PER_CLOCK, Worker};
+use crate::executor::wake_all;
+use crate::time::NEVER;
+
+/// How late timers of another seat may be before somebody else fires them, while the seat is awake.
+const PATIENCE: Duration = Duration::from_millis(1);
+
+impl Worker<'_> {
+    /// How late the timers of a seat may be before we fire them.
+    fn patience(&self, seat: usize) -> Duration {
+        let ours = seat == self.index || self.shared.idle.is_parked(seat);
+        if ours { Duration::ZERO } else { PATIENCE }
+    }
+
+    /// Fires timers that are due, a batch of each seat's; says whether there were any. Their tasks
+    /// go to the end of this seat's ring, in the order of the deadlines.
+    #[inline]
+    pub(super) fn fire_due(&mut self, now: impl FnOnce() -> Instant) -> bool {
+        self.shared.timers.clock().is_used() && self.fire(now())
+    }
+
+    #[cold]
+    fn fire(&mut self, now: Instant) -> bool {
+        let timers = &self.shared.timers;
+        if timers.next(|seat| self.patience(seat)) > timers.nanos(now) {
+            return false;
+        }
+        let (idle, seat) = (&self.shared.idle, self.seat);
+        // What is woken runs here in a moment, and nobody else need be woken to watch over it.
+        let sentinel = !self.sentinel && idle.become_sentinel();
+        let any = timers.fire(now, |seat| self.patience(seat), wake_all);
+        if let Some(last) = seat.take_slot() {
+            // SAFETY: we sit here.
+            unsafe { self.shared.push_here(seat, last) };
+        }
+        if sentinel {
+            self.resign_sentinel();
+        }
+        if seat.queue.len() > 1 && idle.lacks_sentinel() {
+            self.shared.wake(idle.notify_soon());
+        }
+        any
+    }
+
+    /// As `measure`, for the root's polls, of which only timers care how long they take.
+    pub(in crate::executor) fn glance_at_clock(&mut self) {
+        if self.tick % POLLS_PER_CLOCK == 0 {
+            self.fire_due(Instant::now);
+        }
+    }
+
+    /// About to run something: gives up keeping the time, and sees to it that somebody looks
+    /// after the timers if that something takes long.
+    #[cold]
+    pub(super) fn entrust_timers(&mut self) {
+        let (idle, timers) = (&self.shared.idle, &self.shared.timers);
+        self.context.set_concerned(false);
+        if let Some(kept) = self.keeps.take() {
+            idle.stop_keeping(kept);
+        }
+        if idle.lacks_sentinel() {
+            let first = timers.next(|_| Duration::ZERO);
+            if first != NEVER && first < idle.kept_until() {
+                self.shared.wake(idle.notify_soon());
+            }
+        }
+    }
+
+    /// All others sleep: for how long to sleep, so that no timer is late. Without timers, or if
+    /// another keeps the time, until woken.
+    pub(super) fn keep_time(&mut self) -> Nap {
+        let (idle, timers) = (&self.shared.idle, &self.shared.timers);
+        loop {
+            let first = timers.next(|_| Duration::ZERO);
+            if first == NEVER {
+                return Nap::UntilWoken;
+            }
+            if timers.clock().is_paused() {
+                return self.pass_time();
+            }
+            self.keeps = idle.keep_time(self.index, first);
+            if self.keeps.is_none() {
+                return Nap::UntilWoken;
+            }
+            self.context.set_concerned(true);
+            // A timer that was set meanwhile may be earlier.
+            if first <= timers.next(|_| Duration::ZERO) {
+                return Nap::For(self.until(first));
+            }
+        }
+    }
+
+    /// The clock stands still, and everybody waits: moves it to the next timer. If somebody is
+    /// awake after all, the last to go to sleep will do it.
+    #[cold]
+    fn pass_time(&self) -> Nap {
+        let (idle, shared) = (&self.shared.idle, self.shared);
+        // So that nobody wakes up, and sets timers, between our look at them and the move.
+        if !self.if_ours(|| idle.take_all()) {
+            return Nap::UntilWoken;
+        }
+        let called = shared.guest.is_called();
+        if !called {
+            shared.timers.advance();
+        }
+        idle.release_others(self.index);
+        let others = (0..shared.seats.len()).filter(|&seat| seat != self.index);
+        others.for_each(|seat| shared.seats[seat].nudge());
+        Nap::Over
+    }
+
+    /// The time until a timer is due that nobody else looks after.
+    pub(super) fn until_due(&self) -> Option<Duration> {
+        let first = self.shared.timers.next(|seat| self.patience(seat));
+        (first != NEVER && !self.shared.timers.clock().is_paused()).then(|| self.until(first))
+    }
+
+    fn until(&self, time: u64) -> Duration {
+        let now = self.shared.timers.nanos(Instant::now());
+        Duration::from_nanos(time.saturating_sub(now))
+    }
+}
