@@ -112,6 +112,25 @@ impl Runtime {
         Handle::new(&self.shared)
     }
 
+    /// Has the free functions of this thread use this runtime until the guard drops.
+    ///
+    /// See [`Handle::enter`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let runtime = annulus::Runtime::new()?;
+    /// let task = {
+    ///     let _inside = runtime.enter();
+    ///     annulus::spawn(async { 1 })
+    /// };
+    /// assert_eq!(runtime.block_on(task).unwrap(), 1);
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
+    pub fn enter(&self) -> EnterGuard<'_> {
+        EnterGuard::new(&self.shared)
+    }
+
     /// Ends the runtime as its drop does, but waits no longer than `time` for its threads.
     ///
     /// Threads that are still at work then end when they can; what they run is not interrupted.

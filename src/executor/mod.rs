@@ -58,7 +58,7 @@ use self::threads::Threads;
 pub(crate) use self::threads::{Hook, ThreadSettings};
 use crate::primitive::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use crate::primitive::atomic::{AtomicUsize, fence};
-use crate::task::{self, Completed, JoinHandle, List, Runnable, Schedule};
+use crate::task::{self, Completed, JoinHandle, List, PanicHook, Runnable, Schedule};
 use crate::time::Timers;
 use crate::util::{CachePadded, WakeBatch, budget, may_block};
 
@@ -82,12 +82,12 @@ pub(crate) struct Shared {
     threads: AtomicUsize,
     blocking: blocking::Pool,
     crew: Threads,
+    on_panic: Option<PanicHook>,
     /// For what a worker does that needs an `Arc`.
     this: Weak<Shared>,
 }
 
 /// What a runtime is like.
-#[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) seats: usize,
     pub(crate) threads: ThreadSettings,
@@ -96,6 +96,7 @@ pub(crate) struct Settings {
     /// The most threads for closures that block, and how long they wait for the next.
     pub(crate) blocking_threads: usize,
     pub(crate) keep_alive: Duration,
+    pub(crate) on_panic: Option<PanicHook>,
 }
 
 /// Where a task goes when it is woken: the `Shared` of its runtime.
@@ -147,6 +148,12 @@ impl Schedule for Home {
         });
     }
 
+    #[cold]
+    fn panic_hook(&self) -> Option<PanicHook> {
+        // SAFETY: as in `completed`, which comes later.
+        unsafe { self.shared() }.on_panic.clone()
+    }
+
     fn completed(&self, task: Completed) {
         // SAFETY: called by a worker of the runtime, or under `Shared::spawn`.
         let shared = unsafe { self.shared() };
@@ -172,6 +179,7 @@ impl Shared {
             threads: AtomicUsize::new(seats),
             blocking: blocking::Pool::new(settings.blocking_threads, settings.keep_alive),
             crew: Threads::new(settings.threads),
+            on_panic: settings.on_panic,
             this,
         }
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::Runtime;
 use crate::executor::{self, Hook, MAX_SEATS, Settings, ThreadSettings};
+use crate::task::{JoinError, PanicHook};
 
 /// Settings for a [`Runtime`].
 ///
@@ -26,6 +27,7 @@ pub struct Builder {
     blocking_threads: usize,
     keep_alive: Duration,
     paused: bool,
+    on_panic: Option<PanicHook>,
 }
 
 impl Builder {
@@ -38,7 +40,14 @@ impl Builder {
             on_stop: None,
         };
         let keep_alive = Duration::from_secs(10);
-        Self { workers: None, threads, blocking_threads: 512, keep_alive, paused: false }
+        Self {
+            workers: None,
+            threads,
+            blocking_threads: 512,
+            keep_alive,
+            paused: false,
+            on_panic: None,
+        }
     }
 
     /// Sets the number of workers, the thread in `block_on` included.
@@ -144,6 +153,34 @@ impl Builder {
         self
     }
 
+    /// Has `hook` called with each panic that nobody will learn of from a `JoinHandle`.
+    ///
+    /// That is of a task, or of a closure of `spawn_blocking`, whose handle is dropped, before the
+    /// panic or later, without having given the error. Without a hook such a panic ends its task,
+    /// and is only reported by std's panic hook, as any panic.
+    ///
+    /// It is called by the thread that ran the task, or by the one that drops the handle. Its own
+    /// panic changes nothing.
+    ///
+    /// # Examples
+    ///
+    /// A program that goes on with no part missing, or not at all:
+    ///
+    /// ```
+    /// let runtime = annulus::Builder::new()
+    ///     .on_unhandled_panic(|error| {
+    ///         eprintln!("{error}"); // says where the task was spawned, too
+    ///         std::process::abort();
+    ///     })
+    ///     .build()?;
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
+    #[doc(alias = "unhandled_panic")]
+    pub fn on_unhandled_panic(mut self, hook: impl Fn(JoinError) + Send + Sync + 'static) -> Self {
+        self.on_panic = Some(Arc::new(hook));
+        self
+    }
+
     /// Sets whether the clock of the timers stands still at first; see
     /// [`time::pause`](crate::time::pause).
     pub fn start_paused(mut self, paused: bool) -> Self {
@@ -164,6 +201,7 @@ impl Builder {
             blocking_threads: self.blocking_threads,
             keep_alive: self.keep_alive,
             paused: self.paused,
+            on_panic: self.on_panic.clone(),
         })?;
         Ok(Runtime { shared, waits: true })
     }
@@ -183,6 +221,7 @@ impl fmt::Debug for Builder {
             .field("max_blocking_threads", &self.blocking_threads)
             .field("thread_keep_alive", &self.keep_alive)
             .field("start_paused", &self.paused)
+            .field("on_unhandled_panic", &self.on_panic.is_some())
             .finish()
     }
 }

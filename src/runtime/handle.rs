@@ -75,7 +75,7 @@ impl Handle {
     /// # Ok::<_, std::io::Error>(())
     /// ```
     pub fn enter(&self) -> EnterGuard<'_> {
-        EnterGuard { entered: Entered::new(Arc::clone(&self.0)), handle: PhantomData }
+        EnterGuard::new(&self.0)
     }
 
     /// Runs a future as a task of the runtime.
@@ -137,11 +137,20 @@ impl fmt::Debug for Handle {
     }
 }
 
-/// Keeps a runtime entered; made by [`Handle::enter`].
+/// Keeps a runtime entered; made by [`Handle::enter`] and [`Runtime::enter`].
+///
+/// [`Runtime::enter`]: crate::Runtime::enter
 #[must_use = "the runtime is left when the guard drops"]
 pub struct EnterGuard<'a> {
     entered: Entered,
-    handle: PhantomData<&'a Handle>,
+    /// What was entered is there meanwhile.
+    outlives: PhantomData<&'a Shared>,
+}
+
+impl EnterGuard<'_> {
+    pub(super) fn new(shared: &Arc<Shared>) -> Self {
+        Self { entered: Entered::new(Arc::clone(shared)), outlives: PhantomData }
+    }
 }
 
 impl fmt::Debug for EnterGuard<'_> {

@@ -7,7 +7,7 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
 use super::raw::Task;
@@ -152,9 +152,19 @@ pub struct JoinError {
 
 enum Cause {
     Cancelled,
-    /// A payload need not be `Sync`; behind the mutex it is.
-    Panicked(Mutex<Box<dyn Any + Send>>),
+    /// A payload need not be `Sync`; behind the mutex it is. In a box, since every task has room
+    /// for an error.
+    Panicked(Box<Mutex<Panic>>),
 }
+
+struct Panic {
+    payload: Box<dyn Any + Send>,
+    /// For if the error drops with its task.
+    hook: Option<PanicHook>,
+}
+
+/// What is called with panics that nobody has waited for.
+pub(crate) type PanicHook = Arc<dyn Fn(JoinError) + Send + Sync>;
 
 impl JoinError {
     pub(super) fn cancelled(spawned: &'static Location<'static>) -> Self {
@@ -164,8 +174,23 @@ impl JoinError {
     pub(super) fn panicked(
         spawned: &'static Location<'static>,
         payload: Box<dyn Any + Send>,
+        hook: Option<PanicHook>,
     ) -> Self {
-        Self { spawned, cause: Cause::Panicked(Mutex::new(payload)) }
+        let panic = Box::new(Mutex::new(Panic { payload, hook }));
+        Self { spawned, cause: Cause::Panicked(panic) }
+    }
+
+    /// The task has no handle any more.
+    pub(super) fn report(mut self) {
+        let hook = match &mut self.cause {
+            Cause::Cancelled => None,
+            Cause::Panicked(panic) => {
+                panic.get_mut().unwrap_or_else(PoisonError::into_inner).hook.take()
+            }
+        };
+        if let Some(hook) = hook {
+            hook(self);
+        }
     }
 
     /// Whether the task was stopped before its end, by `abort` or by its runtime's shutdown.
@@ -201,8 +226,8 @@ impl JoinError {
     /// ```
     pub fn try_into_panic(self) -> Result<Box<dyn Any + Send>, Self> {
         match self.cause {
-            Cause::Panicked(payload) => {
-                Ok(payload.into_inner().unwrap_or_else(PoisonError::into_inner))
+            Cause::Panicked(panic) => {
+                Ok(panic.into_inner().unwrap_or_else(PoisonError::into_inner).payload)
             }
             Cause::Cancelled => Err(self),
         }
@@ -225,13 +250,14 @@ impl fmt::Display for JoinError {
         let Self { spawned, cause } = self;
         match cause {
             Cause::Cancelled => write!(f, "the task spawned at {spawned} was cancelled"),
-            Cause::Panicked(payload) => {
+            Cause::Panicked(panic) => {
                 write!(f, "the task spawned at {spawned} panicked")?;
-                let payload = payload.lock().unwrap_or_else(PoisonError::into_inner);
-                let message = payload
+                let panic = panic.lock().unwrap_or_else(PoisonError::into_inner);
+                let message = panic
+                    .payload
                     .downcast_ref::<&str>()
                     .copied()
-                    .or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+                    .or_else(|| panic.payload.downcast_ref::<String>().map(String::as_str));
                 message.map_or(Ok(()), |message| write!(f, ": {message}"))
             }
         }

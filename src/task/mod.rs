@@ -25,6 +25,7 @@ mod raw;
 mod state;
 mod waker;
 
+pub(crate) use self::join::PanicHook;
 pub use self::join::{JoinError, JoinHandle};
 pub(crate) use self::list::{List, Stack};
 pub(crate) use self::raw::{Completed, Runnable, Schedule, TaskId, spawn};

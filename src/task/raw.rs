@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::ptr::{self, NonNull};
 use std::task::{Context, Poll, Waker};
 
-use super::join::{JoinError, JoinHandle};
+use super::join::{JoinError, JoinHandle, PanicHook};
 use super::state::{AfterRun, State};
 use super::waker;
 use crate::primitive::UnsafeCell;
@@ -22,6 +22,11 @@ use crate::primitive::atomic::Ordering::Relaxed;
 pub(crate) trait Schedule: Copy + 'static {
     /// The task has work to do: see that somebody runs it.
     fn schedule(&self, task: Runnable);
+
+    /// Who is to learn of a panic of the task if its handle does not; asked before `completed`.
+    fn panic_hook(&self) -> Option<PanicHook> {
+        None
+    }
 
     /// The task has completed. It is freed when this and the last waker and handle are dropped.
     fn completed(&self, task: Completed);
@@ -313,7 +318,10 @@ unsafe fn run<F: Future, S: Schedule>(header: NonNull<Header>) -> AfterRun {
         match poll {
             Ok(Poll::Pending) => return state.finish(run),
             Ok(Poll::Ready(output)) => Ok(output),
-            Err(payload) => Err(JoinError::panicked(cell.header.location, payload)),
+            Err(payload) => {
+                let hook = cell.scheduler.panic_hook();
+                Err(JoinError::panicked(cell.header.location, payload, hook))
+            }
         }
     };
     // SAFETY: we have the right to poll, and use it up.
@@ -346,7 +354,7 @@ unsafe fn complete<F: Future, S: Schedule>(
             }
             (Err(payload), result) => {
                 drop_quietly(result);
-                Err(JoinError::panicked(cell.header.location, payload))
+                Err(JoinError::panicked(cell.header.location, payload, scheduler.panic_hook()))
             }
         };
         // SAFETY: as above.
@@ -389,7 +397,10 @@ unsafe fn drop_output<F: Future, S>(header: NonNull<Header>) {
     let cell = unsafe { cell::<F, S>(header) };
     // SAFETY: the output is the caller's (rule 3).
     let stage = cell.stage.with_mut(|stage| unsafe { mem::replace(&mut *stage, Stage::Taken) });
-    drop_quietly(stage);
+    catch_quietly(|| match stage {
+        Stage::Output(Err(error)) => error.report(),
+        stage => drop(stage),
+    });
 }
 
 /// # Safety
