@@ -21,7 +21,7 @@ use annulus::time::{
     Advance, Elapsed, Interval, MissedTickBehavior, RecvTimeoutFuture, SendTimeoutFuture, Sleep,
     Tick, Timeout,
 };
-use annulus::{Builder, JoinError, JoinHandle, Runtime, YieldNow};
+use annulus::{Builder, EnterGuard, Handle, JoinError, JoinHandle, Runtime, YieldNow};
 
 /// `Cell` is Send and not Sync: what a message has to be, and no more.
 type Message = std::cell::Cell<u8>;
@@ -64,6 +64,7 @@ fn handles_cross_threads_if_messages_do() {
     all::<Consumer<'static, Message, Multi, Single>>();
     all::<Runtime>();
     all::<Builder>();
+    all::<Handle>();
     all::<JoinHandle<Message>>();
     all::<JoinError>();
     all::<YieldNow>();
@@ -256,6 +257,8 @@ lacks!(
     Producer<'static, Rc<u8>>,
     Consumer<'static, Rc<u8>>,
     JoinHandle<Rc<u8>>,
+    // What it has entered is its own thread's.
+    EnterGuard<'static>,
 );
 
 lacks!(
@@ -272,4 +275,5 @@ lacks!(
     // Who shares it shares the message.
     RecvRef<'static, Message, Single>,
     RecvRef<'static, Message, Multi>,
+    EnterGuard<'static>,
 );
