@@ -37,7 +37,7 @@ mod worker;
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::Location;
 use std::ptr::NonNull;
 use std::sync::{Arc, Weak};
 use std::thread;
@@ -58,7 +58,9 @@ use self::threads::Threads;
 pub(crate) use self::threads::{Hook, ThreadSettings};
 use crate::primitive::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use crate::primitive::atomic::{AtomicUsize, fence};
-use crate::task::{self, Completed, JoinHandle, List, PanicHook, Runnable, Schedule};
+use crate::task::{
+    self, Completed, JoinHandle, List, PanicHook, Runnable, Schedule, catch_quietly,
+};
 use crate::time::Timers;
 use crate::util::{CachePadded, WakeBatch, budget, may_block};
 
@@ -348,8 +350,7 @@ impl Shared {
 /// Wakes whoever waited for timers. A foreign waker that panics is no reason for a worker to end.
 fn wake_all(batch: &mut WakeBatch) {
     while !batch.is_empty() {
-        // The panic has been reported by its hook.
-        drop(catch_unwind(AssertUnwindSafe(|| batch.wake_all())));
+        catch_quietly(|| batch.wake_all());
     }
 }
 

@@ -6,7 +6,6 @@
 
 use std::fmt;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::Instant;
@@ -14,6 +13,7 @@ use std::time::Instant;
 use slab::Slab;
 
 use super::Shared;
+use crate::task::catch_quietly;
 
 /// What is called in each thread when it starts or stops.
 pub(crate) type Hook = Arc<dyn Fn() + Send + Sync>;
@@ -142,9 +142,6 @@ impl Threads {
 /// Calls a hook. Its panic is reported by the panic hook, and changes nothing else.
 fn call(hook: &Option<Hook>) {
     if let Some(hook) = hook {
-        // A payload whose drop panics, too, is not worth a thread.
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| hook())) {
-            std::mem::forget(payload);
-        }
+        catch_quietly(|| hook());
     }
 }

@@ -28,7 +28,7 @@ mod waker;
 pub(crate) use self::join::PanicHook;
 pub use self::join::{JoinError, JoinHandle};
 pub(crate) use self::list::{List, Stack};
-pub(crate) use self::raw::{Completed, Runnable, Schedule, TaskId, spawn};
+pub(crate) use self::raw::{Completed, Runnable, Schedule, TaskId, catch_quietly, spawn};
 pub(crate) use self::waker::register as register_waker;
 
 #[cfg(all(test, annulus_loom))]

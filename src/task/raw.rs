@@ -412,7 +412,7 @@ unsafe fn free<F: Future, S>(header: NonNull<Header>) {
 }
 
 /// Runs `f`, and swallows its panic: for code of the user's that nobody waits for.
-fn catch_quietly<R>(f: impl FnOnce() -> R) {
+pub(crate) fn catch_quietly<R>(f: impl FnOnce() -> R) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(f()))) {
         drop_quietly(payload);
     }
