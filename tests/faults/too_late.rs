@@ -16,8 +16,9 @@ fn runtime() -> Runtime {
     Builder::new().worker_threads(2).build().unwrap()
 }
 
-/// Ends a runtime while other threads call `ask` again and again, also for a while after the end.
-fn end_under(ask: impl Fn(&Handle) + Sync) {
+/// Ends a runtime while other threads call `ask` again and again, also once after the end, of which
+/// it is told.
+fn end_under(ask: impl Fn(&Handle, bool) + Sync) {
     commit(|| {
         let runtime = runtime();
         let handle = runtime.handle();
@@ -28,12 +29,12 @@ fn end_under(ask: impl Fn(&Handle) + Sync) {
                 let (begun, handle) = (begun.clone(), handle.clone());
                 let (ended, ask) = (&ended, &ask);
                 s.spawn(move || {
-                    ask(&handle);
+                    ask(&handle, false);
                     begun.send(()).unwrap();
                     while !ended.load(Relaxed) {
-                        ask(&handle);
+                        ask(&handle, false);
                     }
-                    ask(&handle);
+                    ask(&handle, true);
                 });
             }
             (0..2).for_each(|_| has_begun.recv_timeout(PATIENCE).unwrap());
@@ -46,7 +47,7 @@ fn end_under(ask: impl Fn(&Handle) + Sync) {
 /// A task has run or is cancelled, and its handle says which.
 #[test]
 fn spawns_while_it_ends() {
-    end_under(|handle| {
+    end_under(|handle, ended| {
         let guards = Guards::default();
         let ran = Arc::new(AtomicBool::new(false));
         let (guard, inner, flag) = (guards.guard(), guards.guard(), Arc::clone(&ran));
@@ -58,7 +59,7 @@ fn spawns_while_it_ends() {
             1
         });
         match annulus::block_on(task) {
-            Ok(one) => assert!(one == 1 && ran.load(SeqCst)),
+            Ok(one) => assert!(one == 1 && ran.load(SeqCst) && !ended),
             Err(error) => assert!(error.is_cancelled()),
         }
         guards.await_drops();
@@ -67,7 +68,7 @@ fn spawns_while_it_ends() {
 
 #[test]
 fn closures_while_it_ends() {
-    end_under(|handle| {
+    end_under(|handle, ended| {
         let guards = Guards::default();
         let ran = Arc::new(AtomicBool::new(false));
         let (guard, inner, flag) = (guards.guard(), guards.guard(), Arc::clone(&ran));
@@ -78,7 +79,7 @@ fn closures_while_it_ends() {
             drop(spawn_blocking(move || drop(inner)));
         });
         match annulus::block_on(closure) {
-            Ok(()) => assert!(ran.load(SeqCst)),
+            Ok(()) => assert!(ran.load(SeqCst) && !ended),
             Err(error) => assert!(error.is_cancelled() && !ran.load(SeqCst), "it has not begun"),
         }
         guards.await_drops();
@@ -87,7 +88,7 @@ fn closures_while_it_ends() {
 
 #[test]
 fn futures_in_block_on_while_it_ends() {
-    end_under(|handle| {
+    end_under(|handle, _| {
         let guards = Guards::default();
         let guard = guards.guard();
         handle.block_on(async {
@@ -177,14 +178,14 @@ fn what_drops_at_the_end_wants_to_go_on() {
 /// A panic whose payload panics when it drops, from every hook.
 #[test]
 fn hooks_panic() {
-    struct Worse;
+    struct Worse(#[allow(dead_code)] u8); // some memory to lose
     impl Drop for Worse {
         fn drop(&mut self) {
             panic_any(Fault);
         }
     }
     fn hook() {
-        std::panic::resume_unwind(Box::new(Worse)); // without a report
+        std::panic::resume_unwind(Box::new(Worse(1))); // without a report
     }
     commit(|| {
         let runtime = Builder::new()
