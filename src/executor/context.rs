@@ -177,7 +177,7 @@ unsafe fn unlink(context: *const Context) {
         unsafe { timers::set((!outer.is_null()).then_some(outer as *const dyn Host)) };
         return;
     }
-    // SAFETY: as above; the context is in the chain, so the walk ends.
+    // The context is in the chain, so the walk ends.
     let inner = chain().find(|inner| inner.outer.get() == context);
     inner.expect("a context is left on the thread that entered it").outer.set(outer);
 }

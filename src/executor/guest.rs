@@ -212,12 +212,8 @@ impl<'a> Guest<'a> {
     /// Runs a task, or sleeps until there is one or the root is woken.
     fn turn(&mut self, root: &Arc<Root>) {
         let called = || root.is_woken();
-        if self.shared.signals() & SHUTDOWN != 0 {
-            self.leave();
-        } else if self.present && self.context.seat().is_none() && !self.context.asks() {
-            // The root, or the last task, has blocked in place.
-            self.worker = None;
-            self.ask();
+        if self.context.seat().is_none() || self.shared.signals() & SHUTDOWN != 0 {
+            self.settle();
         }
         if let Some(worker) = &mut self.worker {
             match worker.next() {
@@ -246,6 +242,18 @@ impl<'a> Guest<'a> {
         } else if !called() {
             // A grant or a wake that came since is a token that `park` takes.
             thread::park();
+        }
+    }
+
+    /// Sees to it that who sits nowhere asks for a seat, and that nobody sits there at the end.
+    #[cold]
+    fn settle(&mut self) {
+        if self.shared.signals() & SHUTDOWN != 0 {
+            self.leave();
+        } else if self.present && !self.context.asks() {
+            // The root, or the last task, has blocked in place.
+            self.worker = None;
+            self.ask();
         }
     }
 

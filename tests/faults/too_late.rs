@@ -124,7 +124,7 @@ fn wakers_are_used_while_it_ends_and_afterwards() {
         thread::scope(|s| {
             s.spawn(|| {
                 while !ended.load(Relaxed) {
-                    wakers.iter().for_each(|waker| waker.clone().wake());
+                    wakers.iter().for_each(|waker| waker.wake_by_ref());
                 }
             });
             drop(runtime);
