@@ -14,7 +14,9 @@
 //!
 //! There are as many seats as workers, each with a background thread of its own. A thread in
 //! `block_on` borrows a seat ([`guest`]), so that its future talks to its tasks without crossing
-//! threads; the seat's own thread sleeps meanwhile.
+//! threads; the seat's own thread sleeps meanwhile. One that is about to block leaves its seat to
+//! who comes for it ([`in_place`]), and what blocks from the start has threads without a seat
+//! ([`blocking`]). All of them are counted, so that an end can be awaited ([`threads`]).
 //!
 //! A wake from a task goes to the slot of its seat, what was in the slot to the ring; a wake from
 //! elsewhere goes to the injector. A worker runs its slot, then its ring, then a share of the

@@ -11,8 +11,9 @@ use crate::task::Runnable;
 
 /// A worker's place: tasks that wait there, and how to wake who sits there.
 ///
-/// At any time one thread at most sits on a seat: its own background thread, or a guest that is
-/// in `block_on`. It got the seat by a "go", or by clearing the seat's bit in `Idle`.
+/// At any time one thread at most sits on a seat: its own background thread, a guest that is in
+/// `block_on`, or one of the pool while the own thread blocks. It got the seat by a "go", by a
+/// summons, or by clearing the seat's bit in `Idle`.
 #[derive(Debug)]
 pub(super) struct Seat {
     /// The task to run next: the last one woken here. Filled by who sits here, emptied by anyone.
