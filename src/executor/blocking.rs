@@ -32,6 +32,8 @@ use super::context::{Context, Role};
 use super::registry::UNLISTED;
 use super::threads::Threads;
 use super::{Home, Shared, in_place};
+use crate::primitive::atomic::AtomicUsize;
+use crate::primitive::atomic::Ordering::Relaxed;
 use crate::task::{self, JoinHandle, List, Runnable};
 
 /// See the module's page.
@@ -42,6 +44,8 @@ pub(super) struct Pool {
     work: Condvar,
     limit: usize,
     keep_alive: Duration,
+    /// Closures that wait or run, and calls in place.
+    blocked: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -70,7 +74,13 @@ enum Refused {
 
 impl Pool {
     pub(super) fn new(limit: usize, keep_alive: Duration) -> Self {
-        Self { state: Mutex::default(), work: Condvar::new(), limit, keep_alive }
+        Self {
+            state: Mutex::default(),
+            work: Condvar::new(),
+            limit,
+            keep_alive,
+            blocked: AtomicUsize::new(0),
+        }
     }
 
     /// No code of a user's runs under the lock.
@@ -128,22 +138,51 @@ impl Pool {
     }
 
     /// Drops what has not begun, and has the threads leave.
-    pub(super) fn close(&self) {
+    pub(super) fn close(&self, shared: &Shared) {
         let closures = {
             let mut state = self.lock();
             state.closed = true;
             self.work.notify_all();
             std::mem::take(&mut state.closures)
         };
-        cancel(closures);
+        cancel(shared, closures);
+    }
+
+    /// Whether something blocks on this runtime's account, for which a clock that stands still is
+    /// to wait.
+    pub(super) fn is_busy(&self) -> bool {
+        self.blocked.load(Relaxed) != 0
     }
 }
 
-fn cancel(mut closures: List) {
+impl Shared {
+    pub(super) fn begin_to_block(&self) {
+        // Ordering: Relaxed; whoever goes to sleep has begun it before, or never knew of it.
+        self.blocking.blocked.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn end_to_block(&self) {
+        // Ordering: pairs, by the fence in `notify`, with the look at it after the fence of
+        // `Idle::park`: who goes to sleep sees that nothing blocks, or is seen asleep.
+        self.blocking.blocked.fetch_sub(1, Relaxed);
+        if self.timers.clock().is_paused() {
+            self.wake(self.idle.notify());
+        }
+    }
+}
+
+/// Runs a closure, which is counted as blocked until then.
+fn run(shared: &Shared, closure: Runnable) {
+    let again = closure.run();
+    debug_assert!(again.is_none(), "a closure is polled once");
+    // After the wake of who has waited for it.
+    shared.end_to_block();
+}
+
+fn cancel(shared: &Shared, mut closures: List) {
     while let Some(closure) = closures.pop_front() {
         closure.cancel();
-        let again = closure.run();
-        debug_assert!(again.is_none(), "a cancelled task completes");
+        run(shared, closure);
     }
 }
 
@@ -159,8 +198,7 @@ fn serve(shared: &Arc<Shared>) {
             in_place::stand_in(shared, &context, seat);
         } else if let Some(closure) = state.closures.pop_front() {
             drop(state);
-            let again = closure.run();
-            debug_assert!(again.is_none(), "a closure is polled once");
+            run(shared, closure);
         } else if state.closed {
             break;
         } else {
@@ -208,8 +246,10 @@ where
     // The runtime is there as long as the task is: its threads have an `Arc` of it.
     let (task, handle) = task::spawn(Call(Some(f)), Home::of(shared), location);
     task.set_tag(UNLISTED);
+    // Until `run`.
+    shared.begin_to_block();
     if let Err((closures, why)) = shared.blocking.push(shared, task) {
-        cancel(closures);
+        cancel(shared, closures);
         if let Refused::NoThread(error) = why {
             panic!("spawn_blocking needs a thread, and the system refuses to start one: {error}");
         }

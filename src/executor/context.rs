@@ -49,6 +49,8 @@ pub(super) struct Context {
     concerned: Cell<bool>,
     /// Whether it is a guest that waits for a seat.
     asks: Cell<bool>,
+    /// Whether it has blocked in place, and is at work without a seat since.
+    blocked: Cell<bool>,
 }
 
 thread_local! {
@@ -67,6 +69,7 @@ impl Context {
             outer: Cell::new(ptr::null()),
             concerned: Cell::new(false),
             asks: Cell::new(false),
+            blocked: Cell::new(false),
         }
     }
 
@@ -119,6 +122,20 @@ impl Context {
 
     pub(super) fn set_asks(&self, asks: bool) {
         self.asks.set(asks);
+    }
+
+    /// Has a clock that stands still wait for this thread, which leaves its seat.
+    pub(super) fn set_blocked(&self) {
+        if !self.blocked.replace(true) {
+            self.shared().begin_to_block();
+        }
+    }
+
+    /// The thread is seen to be awake again, or has done what it was to do.
+    pub(super) fn end_blocked(&self) {
+        if self.blocked.replace(false) {
+            self.shared().end_to_block();
+        }
     }
 
     /// A number that tells this thread's context from all others that live.

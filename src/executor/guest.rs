@@ -248,6 +248,7 @@ impl<'a> Guest<'a> {
     /// Sees to it that who sits nowhere asks for a seat, and that nobody sits there at the end.
     #[cold]
     fn settle(&mut self) {
+        self.context.end_blocked();
         if self.shared.signals() & SHUTDOWN != 0 {
             self.leave();
         } else if self.present && !self.context.asks() {
@@ -266,6 +267,7 @@ impl<'a> Guest<'a> {
                 give_back(self.shared, seat);
             }
         }
+        self.context.end_blocked();
         if self.present {
             self.present = false;
             self.shared.guest.withdraw(self.shared, self.context);
@@ -287,9 +289,11 @@ fn give_back(shared: &Shared, seat: usize) {
 /// A guest is about to block in place: it leaves its seat, or asks for none while it does.
 pub(super) fn go_away(shared: &Shared, guest: &Context) {
     if let Some(seat) = guest.seat() {
+        guest.set_blocked();
         guest.set_seat(None);
         give_back(shared, seat);
     } else if guest.asks() {
+        guest.set_blocked();
         // A seat that were granted to it would be nobody's until it is back.
         shared.guest.withdraw(shared, guest);
     }

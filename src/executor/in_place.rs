@@ -56,6 +56,7 @@ impl<'a> Absence<'a> {
             return None;
         }
         let seat = context.seat()?;
+        context.set_blocked();
         context.set_seat(None);
         shared.seats[seat].go_away();
         shared.leave_empty(seat);
@@ -78,6 +79,7 @@ pub(super) fn sit_again(context: &Context, index: usize, asks: bool) -> bool {
         seat::Back::Sits { searching } => searching,
     };
     context.set_seat(Some(index));
+    context.end_blocked();
     if searching && shared.idle.stop_searching() && shared.has_work() {
         shared.wake(shared.idle.notify_soon());
     }

@@ -302,7 +302,7 @@ impl Shared {
         self.registry.close();
         {
             let _inside = Entered::new(Arc::clone(self));
-            self.blocking.close();
+            self.blocking.close(self);
         }
         self.signals.fetch_or(SHUTDOWN, SeqCst);
         // Ordering: pairs with the fence in `Idle::park`: who sleeps without having seen the

@@ -166,6 +166,7 @@ impl<'a> Worker<'a> {
         let again = task.run();
         if self.context.seat().is_none() && !self.sit_again() {
             self.shared.inject(again.map_or_else(List::new, List::from));
+            self.context.end_blocked();
             return false;
         }
         self.clock.operations += budget::spent();
