@@ -211,11 +211,13 @@ impl<'a> Guest<'a> {
 
     /// Runs a task, or sleeps until there is one or the root is woken.
     fn turn(&mut self, root: &Arc<Root>) {
-        let called = || root.is_woken();
         if self.context.seat().is_none() || self.shared.signals() & SHUTDOWN != 0 {
             self.settle();
         }
         if let Some(worker) = &mut self.worker {
+            let shared = self.shared;
+            // The end needs our seat: who sets the signal has not seen us asleep, or we see it.
+            let called = || root.is_woken() || shared.signals() & SHUTDOWN != 0;
             match worker.next() {
                 // If the seat is lost: see above, at the next turn.
                 Some(task) => _ = worker.run(task),
@@ -239,7 +241,7 @@ impl<'a> Guest<'a> {
             self.context.set_asks(false);
             self.shared.seats[state - GRANTED].set_guest(Some(thread::current()));
             self.sit(state - GRANTED);
-        } else if !called() {
+        } else if !root.is_woken() {
             // A grant or a wake that came since is a token that `park` takes.
             thread::park();
         }
