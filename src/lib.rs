@@ -78,7 +78,8 @@ mod executor;
 mod runtime;
 
 pub use runtime::{
-    Builder, Runtime, Scope, ScopedJoinHandle, YieldNow, block_on, scope, spawn, yield_now,
+    Builder, EnterGuard, Handle, Runtime, Scope, ScopedJoinHandle, YieldNow, block_in_place,
+    block_on, scope, spawn, spawn_blocking, yield_now,
 };
 pub use task::{JoinError, JoinHandle};
 

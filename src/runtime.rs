@@ -1,5 +1,7 @@
 //! The runtime: how to start one, give it tasks, wait in it, and end it.
 
+mod builder;
+mod handle;
 mod scope;
 mod tasks;
 
@@ -9,10 +11,12 @@ use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
-use std::thread;
+use std::time::{Duration, Instant};
 
+pub use self::builder::Builder;
+pub use self::handle::{EnterGuard, Handle};
 pub use self::scope::{Scope, ScopedJoinHandle, scope};
-use crate::executor::{self, MAX_SEATS, Shared};
+use crate::executor::{self, Shared};
 use crate::task::{JoinHandle, Name, Origin};
 
 /// Worker threads that run tasks.
@@ -24,9 +28,14 @@ use crate::task::{JoinHandle, Name, Origin};
 /// # Shutdown
 ///
 /// Dropping the runtime stops the workers once their current polls are over, drops the future
-/// of every task that is left, each once and by a worker, and joins the threads. (Dropped by one
-/// of its own tasks it cannot join the thread that it runs on, and leaves the rest to the
-/// workers.) A task that blocks its thread for ever keeps the drop waiting.
+/// of every task that is left, each once and by a worker, drops the closures of
+/// [`spawn_blocking`] that have not begun, and joins the threads when those that have begun are
+/// done. What blocks its thread for ever keeps the drop waiting; [`shutdown_timeout`] has a limit.
+///
+/// Dropped on one of its own threads, by a task or a closure, the runtime cannot wait for the
+/// thread that it is on: the drop returns at once, and the threads end by themselves.
+///
+/// [`shutdown_timeout`]: Self::shutdown_timeout
 ///
 /// # Examples
 ///
@@ -45,7 +54,8 @@ use crate::task::{JoinHandle, Name, Origin};
 /// ```
 pub struct Runtime {
     shared: Arc<Shared>,
-    threads: Vec<thread::JoinHandle<()>>,
+    /// Whether the drop waits for the threads.
+    waits: bool,
 }
 
 impl Runtime {
@@ -82,16 +92,81 @@ impl Runtime {
     {
         self.shared.spawn(future, Origin::caller())
     }
+
+    /// Runs a closure that blocks, on a thread that is there for it.
+    ///
+    /// See [`spawn_blocking`].
+    ///
+    /// # Panics
+    ///
+    /// If a thread is needed, there is none, and the system refuses to start one.
+    #[track_caller]
+    pub fn spawn_blocking<F, R>(&self, f: F) -> JoinHandle<R>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        executor::spawn_blocking(&self.shared, f, Origin::caller())
+    }
+
+    /// A reference to this runtime, for other threads.
+    pub fn handle(&self) -> Handle {
+        Handle::new(&self.shared)
+    }
+
+    /// Has the free functions of this thread use this runtime until the guard drops.
+    ///
+    /// See [`Handle::enter`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let runtime = annulus::Runtime::new()?;
+    /// let task = {
+    ///     let _inside = runtime.enter();
+    ///     annulus::spawn(async { 1 })
+    /// };
+    /// assert_eq!(runtime.block_on(task).unwrap(), 1);
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
+    pub fn enter(&self) -> EnterGuard<'_> {
+        EnterGuard::new(&self.shared)
+    }
+
+    /// Ends the runtime as its drop does, but waits no longer than `time` for its threads.
+    ///
+    /// Threads that are still at work then end when they can; what they run is not interrupted.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let runtime = annulus::Runtime::new()?;
+    /// let (tx, rx) = std::sync::mpsc::channel::<()>();
+    /// drop(runtime.spawn_blocking(move || rx.recv()));
+    /// runtime.shutdown_timeout(Duration::from_millis(10)); // does not wait for the closure
+    /// drop(tx);
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
+    pub fn shutdown_timeout(mut self, time: Duration) {
+        self.shared.shut_down();
+        // A time beyond the end of time is no limit.
+        self.shared.wait_for_end(Instant::now().checked_add(time));
+        self.waits = false;
+    }
+
+    /// Ends the runtime as its drop does, and waits for nothing.
+    pub fn shutdown_background(self) {
+        self.shutdown_timeout(Duration::ZERO);
+    }
 }
 
 impl Drop for Runtime {
     fn drop(&mut self) {
         self.shared.shut_down();
-        // A worker cannot wait for itself.
-        if !executor::is_inside(&self.shared) {
-            for thread in self.threads.drain(..) {
-                thread.join().expect("a worker does not panic");
-            }
+        if self.waits {
+            self.shared.wait_for_end(None);
         }
     }
 }
@@ -99,81 +174,6 @@ impl Drop for Runtime {
 impl fmt::Debug for Runtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.shared, f)
-    }
-}
-
-/// Settings for a [`Runtime`].
-///
-/// # Examples
-///
-/// ```
-/// let runtime = annulus::Builder::new().worker_threads(2).thread_name("crunch").build()?;
-/// let name = runtime.spawn(async { std::thread::current().name().map(str::to_owned) });
-/// # std::thread::scope(|s| { s.spawn(|| {
-/// // Not from `block_on`, whose thread may run the task itself.
-/// let name = std::thread::current().name().map(str::to_owned);
-/// # }); });
-/// # drop(name);
-/// # Ok::<_, std::io::Error>(())
-/// ```
-#[derive(Debug, Clone)]
-pub struct Builder {
-    workers: Option<usize>,
-    name: String,
-    paused: bool,
-}
-
-impl Builder {
-    /// The settings of [`Runtime::new`].
-    pub fn new() -> Self {
-        Self { workers: None, name: String::from("annulus"), paused: false }
-    }
-
-    /// Sets the number of workers, the thread in `block_on` included.
-    ///
-    /// # Panics
-    ///
-    /// Unless it is within `1..=64`.
-    #[track_caller]
-    pub fn worker_threads(mut self, workers: usize) -> Self {
-        assert!(
-            (1..=MAX_SEATS).contains(&workers),
-            "a runtime has 1 to {MAX_SEATS} workers; {workers} were asked for"
-        );
-        self.workers = Some(workers);
-        self
-    }
-
-    /// Sets the first part of the threads' names; the number of each follows it.
-    pub fn thread_name(mut self, name: impl Into<String>) -> Self {
-        self.name = name.into();
-        self
-    }
-
-    /// Sets whether the clock of the timers stands still at first; see
-    /// [`time::pause`](crate::time::pause).
-    pub fn start_paused(mut self, paused: bool) -> Self {
-        self.paused = paused;
-        self
-    }
-
-    /// Starts the runtime.
-    ///
-    /// # Errors
-    ///
-    /// If the system refuses to start a thread; those already started are ended again.
-    pub fn build(&self) -> io::Result<Runtime> {
-        let available = || thread::available_parallelism().map_or(1, usize::from).min(MAX_SEATS);
-        let workers = self.workers.unwrap_or_else(available);
-        let name = |index| format!("{}-{index}", self.name);
-        let (shared, threads) = executor::start(workers, self.paused, name)?;
-        Ok(Runtime { shared, threads })
-    }
-}
-
-impl Default for Builder {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -237,6 +237,81 @@ where
 {
     executor::spawn_here(future, origin)
         .unwrap_or_else(|(future, origin)| global().shared.spawn(future, origin))
+}
+
+/// Runs a closure that blocks, on a thread that is there for it.
+///
+/// Use it for what would keep a worker from its tasks: system calls that wait, locks held for
+/// long, long computations. The thread is started when it is needed, up to
+/// [`max_blocking_threads`](Builder::max_blocking_threads); it belongs to the runtime that this
+/// thread is in, else to the global one.
+///
+/// Inside the closure everything works that blocks: [`block_on`], `recv_blocking`.
+///
+/// # Cancelling
+///
+/// A closure that has begun goes on to its end, whatever becomes of the handle. One that has not
+/// is dropped by [`abort`](JoinHandle::abort), when its turn comes, and by the end of the runtime.
+///
+/// # Panics
+///
+/// If a thread is needed, there is none, and the system refuses to start one.
+///
+/// # Examples
+///
+/// ```
+/// let (tx, rx) = annulus::channel::mpsc(1);
+/// let sum = annulus::spawn_blocking(move || {
+///     let mut rx = rx;
+///     std::iter::from_fn(|| rx.recv_blocking()).sum::<u32>()
+/// });
+/// annulus::block_on(async {
+///     for n in 1..=10 {
+///         tx.send(n).await.unwrap();
+///     }
+///     drop(tx);
+///     assert_eq!(sum.await.unwrap(), 55);
+/// });
+/// ```
+#[track_caller]
+pub fn spawn_blocking<F, R>(f: F) -> JoinHandle<R>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+{
+    executor::spawn_blocking(&here(), f, Origin::caller())
+}
+
+/// The runtime that this thread is in, else the global one.
+fn here() -> Arc<Shared> {
+    executor::current().unwrap_or_else(|| Arc::clone(&global().shared))
+}
+
+/// Runs a closure that blocks on this thread, whose tasks others take over meanwhile.
+///
+/// Unlike [`spawn_blocking`] it borrows what is around it. The worker's place goes to another
+/// thread, if there is work for it, and the task goes on here when the closure is done. The task
+/// itself waits: what it has joined or selected stands still with it.
+///
+/// Outside of tasks and `block_on` it only calls `f`.
+///
+/// # Panics
+///
+/// If `f` panics, with its panic.
+///
+/// # Examples
+///
+/// ```
+/// let (mut tx, mut rx) = annulus::channel::spsc(1);
+/// annulus::block_on(async {
+///     let task = annulus::spawn(async move { tx.send(6).await });
+///     // Would stop a worker, if there were no `block_in_place` around it.
+///     assert_eq!(annulus::block_in_place(|| rx.recv_blocking()), Some(6));
+///     task.await.unwrap().unwrap();
+/// });
+/// ```
+pub fn block_in_place<R>(f: impl FnOnce() -> R) -> R {
+    executor::block_in_place(f)
 }
 
 /// Lets other tasks run before this one goes on.

@@ -23,7 +23,9 @@ use annulus::time::{
     Advance, Elapsed, Interval, MissedTickBehavior, RecvTimeoutFuture, SendTimeoutFuture, Sleep,
     Tick, Timeout,
 };
-use annulus::{Builder, JoinError, JoinHandle, Runtime, Scope, ScopedJoinHandle, YieldNow};
+use annulus::{
+    Builder, EnterGuard, Handle, JoinError, JoinHandle, Runtime, Scope, ScopedJoinHandle, YieldNow,
+};
 
 /// `Cell` is Send and not Sync: what a message has to be, and no more.
 type Message = std::cell::Cell<u8>;
@@ -66,6 +68,7 @@ fn handles_cross_threads_if_messages_do() {
     all::<Consumer<'static, Message, Multi, Single>>();
     all::<Runtime>();
     all::<Builder>();
+    all::<Handle>();
     all::<JoinHandle<Message>>();
     all::<JoinError>();
     all::<Scope<'static, 'static>>();
@@ -279,6 +282,8 @@ lacks!(
     Producer<'static, Rc<u8>>,
     Consumer<'static, Rc<u8>>,
     JoinHandle<Rc<u8>>,
+    // What it has entered is its own thread's.
+    EnterGuard<'static>,
     // It waits on the thread that made it.
     Select<'static>,
     RecvCase<'static, u8>,
@@ -318,4 +323,5 @@ lacks!(
     RecvCase<'static, u8>,
     SendCase<'static, u8>,
     SelectedOperation<'static, 'static>,
+    EnterGuard<'static>,
 );

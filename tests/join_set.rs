@@ -72,7 +72,7 @@ fn a_wait_that_is_dropped_loses_no_task() {
     let runtime = runtime(1);
     let mut set = JoinSet::new();
     let (tx, rx) = oneshot::channel::<u8>();
-    set.spawn_on(async { rx.await.unwrap() }, &runtime);
+    set.spawn_on(async { rx.await.unwrap() }, &runtime.handle());
     let wait = Polled::waiting(set.join_next());
     tx.send(7).unwrap();
     while wait.wakes() == 0 {
@@ -179,7 +179,7 @@ fn aborted_and_panicked_tasks_are_joined_too() {
 fn a_set_outlives_its_runtime() {
     let runtime = runtime(1);
     let mut set = JoinSet::<()>::new();
-    set.spawn_on(pending(), &runtime);
+    set.spawn_on(pending(), &runtime.handle());
     drop(runtime);
     assert!(set.try_join_next().unwrap().unwrap_err().is_cancelled());
     assert!(now(set.join_next()).is_none());

@@ -166,7 +166,9 @@ fn a_name_is_shown_by_handles_and_errors() {
     let runtime = runtime(1);
     let spawn = |panics: bool| {
         let name = String::from("sieve");
-        task::Builder::new().name(name).spawn_on(async move { assert!(!panics, "boom") }, &runtime)
+        task::Builder::new()
+            .name(name)
+            .spawn_on(async move { assert!(!panics, "boom") }, &runtime.handle())
     };
     let task = spawn(true);
     let shown = |debug: &dyn std::fmt::Debug| format!("{debug:?}").contains("name: \"sieve\"");
@@ -179,7 +181,7 @@ fn a_name_is_shown_by_handles_and_errors() {
     let text = error.to_string();
     assert!(text.starts_with("the task `sieve` spawned at tests/task_handles.rs:"), "{text}");
     assert!(text.ends_with("panicked: boom"), "{text}");
-    let nameless = task::Builder::new().spawn_on(pending::<()>(), &runtime);
+    let nameless = task::Builder::new().spawn_on(pending::<()>(), &runtime.handle());
     assert!(!format!("{nameless:?}").contains("name:"));
     nameless.abort();
     let text = runtime.block_on(nameless).unwrap_err().to_string();

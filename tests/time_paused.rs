@@ -343,3 +343,40 @@ fn polled_again() {
         assert_eq!(poll, Poll::Ready(()));
     });
 }
+
+/// What blocks works in real time, and the clock waits for it.
+#[test]
+fn closures_that_block_hold_the_clock_back() {
+    let hour = Duration::from_secs(3600);
+    let work = || {
+        for _ in 0..200 {
+            thread::yield_now();
+        }
+        7
+    };
+    for workers in [1, 2] {
+        let runtime = Builder::new().worker_threads(workers).start_paused(true).build().unwrap();
+        runtime.block_on(async move {
+            for _ in 0..50 {
+                let closure = annulus::spawn_blocking(work);
+                let output = time::timeout(hour, closure).await.expect("no hour has passed");
+                assert_eq!(output.unwrap(), 7);
+
+                // The end of a closure for which nobody waits lets the clock go on.
+                let before = time::now();
+                drop(annulus::spawn_blocking(work));
+                time::sleep(hour).await;
+                assert_eq!(time::now() - before, hour);
+
+                let in_place = annulus::spawn(async move {
+                    let before = time::now();
+                    annulus::block_in_place(work);
+                    time::now() - before
+                });
+                let others = annulus::spawn(time::sleep(hour));
+                assert_eq!(in_place.await.unwrap(), Duration::ZERO);
+                others.await.unwrap();
+            }
+        });
+    }
+}

@@ -187,6 +187,7 @@ pub struct Iter<'a, T, K: Kind> {
 impl<T, K: Kind> Iterator for Iter<'_, T, K> {
     type Item = T;
 
+    #[track_caller]
     fn next(&mut self) -> Option<T> {
         // SAFETY: on a Single side we borrow the one receiver for `'a`.
         unsafe { blocking::recv::<T, K>(self.channel) }

@@ -4,6 +4,9 @@
 //! in. Most messages come with the first try, which costs no more than `try_send` and `try_recv`
 //! and reads no cache line of the other side's while this side's copy of its index says enough:
 //! a receiver that looked at the senders' word for each message would slow down each send.
+//!
+//! A thread that runs tasks may not wait here, and so may not try either: else the mistake would
+//! show only on the day when the channel is empty.
 
 use std::pin::pin;
 use std::time::Instant;
@@ -11,6 +14,7 @@ use std::time::Instant;
 use super::core::Channel;
 use super::error::{RecvTimeoutError, SendError, SendTimeoutError};
 use super::{Kind, RecvFuture, SendFuture};
+use crate::util::may_block;
 use crate::wait::thread;
 
 type ChannelOf<T, K> = Channel<T, <K as Kind>::Tx, <K as Kind>::Rx>;
@@ -18,7 +22,9 @@ type ChannelOf<T, K> = Channel<T, <K as Kind>::Tx, <K as Kind>::Rx>;
 /// # Safety
 ///
 /// If the receivers' side is Single, nobody else uses it meanwhile.
+#[track_caller]
 pub(super) unsafe fn recv<T, K: Kind>(channel: &ChannelOf<T, K>) -> Option<T> {
+    may_block::check("recv_blocking", "`recv().await`");
     // SAFETY: our own contract.
     let attempt = || unsafe { channel.recv_at_once() };
     let in_vain = || channel.ring.is_empty() && !channel.ring.is_closed();
@@ -33,10 +39,12 @@ pub(super) unsafe fn recv<T, K: Kind>(channel: &ChannelOf<T, K>) -> Option<T> {
 /// # Safety
 ///
 /// If the receivers' side is Single, nobody else uses it meanwhile.
+#[track_caller]
 pub(super) unsafe fn recv_until<T, K: Kind>(
     channel: &ChannelOf<T, K>,
     deadline: Option<Instant>,
 ) -> Result<T, RecvTimeoutError> {
+    may_block::check("a blocking receive", "`recv().await`");
     // SAFETY: our own contract.
     let received = unsafe { channel.recv_at_once() }.or_else(|| {
         // SAFETY: our own contract.
@@ -49,10 +57,12 @@ pub(super) unsafe fn recv_until<T, K: Kind>(
 /// # Safety
 ///
 /// If the senders' side is Single, nobody else uses it meanwhile.
+#[track_caller]
 pub(super) unsafe fn send<T, K: Kind>(
     channel: &ChannelOf<T, K>,
     message: T,
 ) -> Result<(), SendError<T>> {
+    may_block::check("send_blocking", "`send(message).await`");
     let mut source = Some(message);
     // SAFETY: our own contract.
     let mut attempt = || unsafe { channel.send_at_once(&mut source) };
@@ -74,11 +84,13 @@ pub(super) unsafe fn send<T, K: Kind>(
 /// # Safety
 ///
 /// If the senders' side is Single, nobody else uses it meanwhile.
+#[track_caller]
 pub(super) unsafe fn send_until<T, K: Kind>(
     channel: &ChannelOf<T, K>,
     message: T,
     deadline: Option<Instant>,
 ) -> Result<(), SendTimeoutError<T>> {
+    may_block::check("a blocking send", "`send(message).await`");
     let mut source = Some(message);
     // SAFETY: our own contract.
     let done = unsafe { channel.send_at_once(&mut source) };

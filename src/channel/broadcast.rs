@@ -36,6 +36,7 @@ use std::task::{Context, Poll, ready};
 pub use self::error::{RecvError, SendError, TryRecvError};
 use self::log::{Lagged, Log, Message};
 use crate::primitive::{Arc, Mutex, MutexGuard};
+use crate::util::may_block;
 use crate::wait::queue::Ticket;
 use crate::wait::{Event, thread};
 
@@ -234,8 +235,14 @@ impl<T: Clone> Receiver<T> {
     /// # Errors
     ///
     /// As for [`recv`](Self::recv).
+    ///
+    /// # Panics
+    ///
+    /// Inside a task or `block_on`, where it would block a worker.
     #[doc(alias = "blocking_recv")]
+    #[track_caller]
     pub fn recv_blocking(&mut self) -> Result<T, RecvError> {
+        may_block::check("recv_blocking", "`recv().await`");
         thread::block_on(self.recv())
     }
 }

@@ -39,7 +39,7 @@ pub use super::error::TryRecvError;
 use crate::primitive::atomic::AtomicU8;
 use crate::primitive::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use crate::primitive::{Arc, UnsafeCell};
-use crate::util::budget;
+use crate::util::{budget, may_block};
 use crate::wait::cell::Armed;
 use crate::wait::{Bit, WaitCell, Waiters, thread};
 
@@ -303,6 +303,10 @@ impl<T> Receiver<T> {
     ///
     /// If the sender was dropped without having sent.
     ///
+    /// # Panics
+    ///
+    /// Inside a task or `block_on`, where it would block a worker.
+    ///
     /// # Examples
     ///
     /// ```
@@ -312,7 +316,9 @@ impl<T> Receiver<T> {
     /// assert_eq!(thread.join().unwrap(), Ok("no runtime needed"));
     /// ```
     #[doc(alias = "blocking_recv")]
+    #[track_caller]
     pub fn recv_blocking(self) -> Result<T, RecvError> {
+        may_block::check("recv_blocking", "`.await`");
         thread::block_on(self)
     }
 

@@ -185,7 +185,12 @@ impl<T, P: WaitSide> Receiver<T, Topology<P, Multi>, Open> {
     ///
     /// `None` when no message will ever come. Not for use inside a task: it would stop the
     /// worker under it, and every task there.
+    ///
+    /// # Panics
+    ///
+    /// Inside a task or `block_on`, where it would block a worker.
     #[doc(alias = "blocking_recv")]
+    #[track_caller]
     pub fn recv_blocking(&self) -> Option<T> {
         // SAFETY: the side is Multi.
         unsafe { blocking::recv::<T, Topology<P, Multi>>(self.channel()) }
@@ -196,6 +201,11 @@ impl<T, P: WaitSide> Receiver<T, Topology<P, Multi>, Open> {
     /// # Errors
     ///
     /// If the time is over, or no message will ever come.
+    ///
+    /// # Panics
+    ///
+    /// Inside a task or `block_on`, where it would block a worker.
+    #[track_caller]
     pub fn recv_timeout_blocking(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
         // SAFETY: the side is Multi.
         unsafe { blocking::recv_until::<T, Topology<P, Multi>>(self.channel(), after(timeout)) }
@@ -206,6 +216,11 @@ impl<T, P: WaitSide> Receiver<T, Topology<P, Multi>, Open> {
     /// # Errors
     ///
     /// If the time is over, or no message will ever come.
+    ///
+    /// # Panics
+    ///
+    /// Inside a task or `block_on`, where it would block a worker.
+    #[track_caller]
     pub fn recv_deadline_blocking(&self, deadline: Instant) -> Result<T, RecvTimeoutError> {
         // SAFETY: the side is Multi.
         unsafe { blocking::recv_until::<T, Topology<P, Multi>>(self.channel(), Some(deadline)) }
@@ -253,7 +268,12 @@ impl<T, P: WaitSide> Receiver<T, Topology<P, Single>, Open> {
     ///
     /// `None` when no message will ever come. Not for use inside a task: it would stop the
     /// worker under it, and every task there.
+    ///
+    /// # Panics
+    ///
+    /// Inside a task or `block_on`, where it would block a worker.
     #[doc(alias = "blocking_recv")]
+    #[track_caller]
     pub fn recv_blocking(&mut self) -> Option<T> {
         // SAFETY: this is the only receiver, it cannot be cloned, and we have `&mut self`.
         unsafe { blocking::recv::<T, Topology<P, Single>>(self.channel()) }
@@ -264,6 +284,11 @@ impl<T, P: WaitSide> Receiver<T, Topology<P, Single>, Open> {
     /// # Errors
     ///
     /// If the time is over, or no message will ever come.
+    ///
+    /// # Panics
+    ///
+    /// Inside a task or `block_on`, where it would block a worker.
+    #[track_caller]
     pub fn recv_timeout_blocking(&mut self, timeout: Duration) -> Result<T, RecvTimeoutError> {
         // SAFETY: this is the only receiver, it cannot be cloned, and we have `&mut self`.
         unsafe { blocking::recv_until::<T, Topology<P, Single>>(self.channel(), after(timeout)) }
@@ -274,6 +299,11 @@ impl<T, P: WaitSide> Receiver<T, Topology<P, Single>, Open> {
     /// # Errors
     ///
     /// If the time is over, or no message will ever come.
+    ///
+    /// # Panics
+    ///
+    /// Inside a task or `block_on`, where it would block a worker.
+    #[track_caller]
     pub fn recv_deadline_blocking(&mut self, deadline: Instant) -> Result<T, RecvTimeoutError> {
         // SAFETY: this is the only receiver, it cannot be cloned, and we have `&mut self`.
         unsafe { blocking::recv_until::<T, Topology<P, Single>>(self.channel(), Some(deadline)) }

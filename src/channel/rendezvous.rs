@@ -68,6 +68,7 @@ use super::core::add_handle;
 use super::error::{RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError};
 use crate::primitive::Arc;
 use crate::primitive::atomic::Ordering::Relaxed;
+use crate::util::may_block;
 use crate::wait::thread;
 
 /// Makes a channel that holds nothing, for any number of senders and receivers.
@@ -142,13 +143,17 @@ impl<T> Sender<T> {
 
     /// Offers a message from a plain thread, which sleeps until a receiver has taken it.
     ///
-    /// Not for use inside a task: it would stop the worker under it, and every task there.
-    ///
     /// # Errors
     ///
     /// Gives the message back if the channel is closed, or closes while this waits.
+    ///
+    /// # Panics
+    ///
+    /// Inside a task or `block_on`, where it would block a worker.
     #[doc(alias = "blocking_send")]
+    #[track_caller]
     pub fn send_blocking(&self, message: T) -> Result<(), SendError<T>> {
+        may_block::check("send_blocking", "`send(message).await`");
         thread::block_on(self.send(message))
     }
 
@@ -157,6 +162,11 @@ impl<T> Sender<T> {
     /// # Errors
     ///
     /// Gives the message back if no receiver took it in time, or the channel is closed.
+    ///
+    /// # Panics
+    ///
+    /// Inside a task or `block_on`, where it would block a worker.
+    #[track_caller]
     pub fn send_timeout_blocking(
         &self,
         message: T,
@@ -170,6 +180,11 @@ impl<T> Sender<T> {
     /// # Errors
     ///
     /// Gives the message back if no receiver took it in time, or the channel is closed.
+    ///
+    /// # Panics
+    ///
+    /// Inside a task or `block_on`, where it would block a worker.
+    #[track_caller]
     pub fn send_deadline_blocking(
         &self,
         message: T,
@@ -179,7 +194,9 @@ impl<T> Sender<T> {
     }
 
     /// `None` is no end of time.
+    #[track_caller]
     fn send_until(&self, message: T, deadline: Option<Instant>) -> Result<(), SendTimeoutError<T>> {
+        may_block::check("a blocking send", "`send(message).await`");
         let mut send = self.send(message);
         match thread::block_on_until(pin!(&mut send), deadline) {
             Some(Ok(())) => Ok(()),
@@ -240,10 +257,15 @@ impl<T> Receiver<T> {
 
     /// Receives on a plain thread, which sleeps while nothing is on offer.
     ///
-    /// `None` when no message will ever come. Not for use inside a task: it would stop the
-    /// worker under it, and every task there.
+    /// `None` when no message will ever come.
+    ///
+    /// # Panics
+    ///
+    /// Inside a task or `block_on`, where it would block a worker.
     #[doc(alias = "blocking_recv")]
+    #[track_caller]
     pub fn recv_blocking(&self) -> Option<T> {
+        may_block::check("recv_blocking", "`recv().await`");
         thread::block_on(self.recv())
     }
 
@@ -252,6 +274,11 @@ impl<T> Receiver<T> {
     /// # Errors
     ///
     /// If the time is over, or no message will ever come.
+    ///
+    /// # Panics
+    ///
+    /// Inside a task or `block_on`, where it would block a worker.
+    #[track_caller]
     pub fn recv_timeout_blocking(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
         self.recv_until(thread::after(timeout))
     }
@@ -261,12 +288,19 @@ impl<T> Receiver<T> {
     /// # Errors
     ///
     /// If the time is over, or no message will ever come.
+    ///
+    /// # Panics
+    ///
+    /// Inside a task or `block_on`, where it would block a worker.
+    #[track_caller]
     pub fn recv_deadline_blocking(&self, deadline: Instant) -> Result<T, RecvTimeoutError> {
         self.recv_until(Some(deadline))
     }
 
     /// `None` is no end of time.
+    #[track_caller]
     fn recv_until(&self, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
+        may_block::check("a blocking receive", "`recv().await`");
         let received = thread::block_on_until(pin!(self.recv()), deadline);
         received.ok_or(RecvTimeoutError::Timeout)?.ok_or(RecvTimeoutError::Closed)
     }

@@ -155,7 +155,12 @@ impl<T, C: WaitSide> Sender<T, Topology<Multi, C>> {
     /// # Errors
     ///
     /// Gives the message back if the channel is closed, or closes while this waits.
+    ///
+    /// # Panics
+    ///
+    /// Inside a task or `block_on`, where it would block a worker.
     #[doc(alias = "blocking_send")]
+    #[track_caller]
     pub fn send_blocking(&self, message: T) -> Result<(), SendError<T>> {
         // SAFETY: the side is Multi.
         unsafe { blocking::send::<T, Topology<Multi, C>>(&self.channel, message) }
@@ -166,6 +171,11 @@ impl<T, C: WaitSide> Sender<T, Topology<Multi, C>> {
     /// # Errors
     ///
     /// Gives the message back if the time is over, or the channel is closed.
+    ///
+    /// # Panics
+    ///
+    /// Inside a task or `block_on`, where it would block a worker.
+    #[track_caller]
     pub fn send_timeout_blocking(
         &self,
         message: T,
@@ -182,6 +192,11 @@ impl<T, C: WaitSide> Sender<T, Topology<Multi, C>> {
     /// # Errors
     ///
     /// Gives the message back if the time is over, or the channel is closed.
+    ///
+    /// # Panics
+    ///
+    /// Inside a task or `block_on`, where it would block a worker.
+    #[track_caller]
     pub fn send_deadline_blocking(
         &self,
         message: T,
@@ -239,7 +254,12 @@ impl<T, C: WaitSide> Sender<T, Topology<Single, C>> {
     /// # Errors
     ///
     /// Gives the message back if the channel is closed, or closes while this waits.
+    ///
+    /// # Panics
+    ///
+    /// Inside a task or `block_on`, where it would block a worker.
     #[doc(alias = "blocking_send")]
+    #[track_caller]
     pub fn send_blocking(&mut self, message: T) -> Result<(), SendError<T>> {
         // SAFETY: this is the only sender, it cannot be cloned, and we have `&mut self`.
         unsafe { blocking::send::<T, Topology<Single, C>>(&self.channel, message) }
@@ -250,6 +270,11 @@ impl<T, C: WaitSide> Sender<T, Topology<Single, C>> {
     /// # Errors
     ///
     /// Gives the message back if the time is over, or the channel is closed.
+    ///
+    /// # Panics
+    ///
+    /// Inside a task or `block_on`, where it would block a worker.
+    #[track_caller]
     pub fn send_timeout_blocking(
         &mut self,
         message: T,
@@ -266,6 +291,11 @@ impl<T, C: WaitSide> Sender<T, Topology<Single, C>> {
     /// # Errors
     ///
     /// Gives the message back if the time is over, or the channel is closed.
+    ///
+    /// # Panics
+    ///
+    /// Inside a task or `block_on`, where it would block a worker.
+    #[track_caller]
     pub fn send_deadline_blocking(
         &mut self,
         message: T,

@@ -31,6 +31,7 @@ pub use self::future::{Changed, Closed, WaitFor};
 use self::shared::Shared;
 pub use super::broadcast::SendError;
 use crate::primitive::{Arc, RwLockReadGuard};
+use crate::util::may_block;
 use crate::wait::thread;
 
 /// Makes a channel that holds `value`, which its receiver counts as seen.
@@ -234,7 +235,13 @@ impl<T> Receiver<T> {
     /// # Errors
     ///
     /// As for [`changed`](Self::changed).
+    ///
+    /// # Panics
+    ///
+    /// Inside a task or `block_on`, where it would block a worker.
+    #[track_caller]
     pub fn changed_blocking(&mut self) -> Result<(), RecvError> {
+        may_block::check("changed_blocking", "`changed().await`");
         thread::block_on(self.changed())
     }
 
@@ -262,10 +269,16 @@ impl<T> Receiver<T> {
     /// # Errors
     ///
     /// As for [`wait_for`](Self::wait_for).
+    ///
+    /// # Panics
+    ///
+    /// Inside a task or `block_on`, where it would block a worker.
+    #[track_caller]
     pub fn wait_for_blocking<F>(&mut self, wanted: F) -> Result<Ref<'_, T>, RecvError>
     where
         F: FnMut(&T) -> bool,
     {
+        may_block::check("wait_for_blocking", "`wait_for(wanted).await`");
         thread::block_on(self.wait_for(wanted))
     }
 

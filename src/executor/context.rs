@@ -1,7 +1,20 @@
-//! What a thread knows of the runtime whose tasks it runs.
+//! What a thread knows of the runtimes that it is in.
+//!
+//! A thread can be in several: a closure in `block_in_place` calls the `block_on` of another
+//! runtime, in which a [`Handle`](crate::Handle) is entered. The contexts form a chain from the
+//! latest to the first; the latest is the current one.
+//!
+//! # Invariants
+//!
+//! 1. A context lives as long as it is in the chain, and does not move: it lies in a frame of the
+//!    thread's stack, or in a box that [`Entered`] owns.
+//! 2. The runtime of a context lives as long as the context is in the chain.
+//! 3. Only the thread itself follows the chain. Contexts may leave it in any order, since the
+//!    guards that users hold drop in any order.
 
 use std::cell::Cell;
-use std::ptr;
+use std::marker::PhantomData;
+use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
 use super::seat::Seat;
@@ -9,30 +22,54 @@ use super::{Home, Shared};
 use crate::time::context::{self as timers, Host};
 use crate::time::{Shard, Timers};
 
+/// What a thread is to a runtime.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// It runs tasks on a seat of its own.
+    Owner,
+    /// It is in `block_on`.
+    Guest,
+    /// It runs closures that block, and sits on seats whose threads are away.
+    Blocking,
+    /// It only spawns there.
+    Entered,
+}
+
 /// A thread's place in a runtime, from `enter` until the guard drops.
 pub(super) struct Context {
     home: Home,
+    pub(super) role: Role,
     /// Where the thread sits, if it does.
     seat: Cell<*const Seat>,
-    /// The seat's number; without a seat, the number of the registry's shard to use.
+    /// The seat's number.
     index: Cell<usize>,
+    /// The context that was current before.
+    outer: Cell<*const Context>,
     /// Whether the thread has a part in the timers that it should hand on before it works.
     concerned: Cell<bool>,
+    /// Whether it is a guest that waits for a seat.
+    asks: Cell<bool>,
+    /// Whether it has blocked in place, and is at work without a seat since.
+    blocked: Cell<bool>,
 }
 
 thread_local! {
-    /// Null, or a context that lives in a frame further up this thread's stack.
+    /// The latest context, or null.
     static CURRENT: Cell<*const Context> = const { Cell::new(ptr::null()) };
 }
 
 impl Context {
     /// The context must not outlive `shared`.
-    pub(super) fn new(shared: &Arc<Shared>) -> Self {
+    pub(super) fn new(shared: &Arc<Shared>, role: Role) -> Self {
         Self {
             home: Home::of(shared),
+            role,
             seat: Cell::new(ptr::null()),
             index: Cell::new(0),
+            outer: Cell::new(ptr::null()),
             concerned: Cell::new(false),
+            asks: Cell::new(false),
+            blocked: Cell::new(false),
         }
     }
 
@@ -41,16 +78,12 @@ impl Context {
         struct Leave<'a>(&'a Context);
         impl Drop for Leave<'_> {
             fn drop(&mut self) {
-                debug_assert!(ptr::eq(CURRENT.get(), self.0));
-                CURRENT.set(ptr::null());
-                // SAFETY: there is none.
-                unsafe { timers::set(None) };
+                // SAFETY: it was linked below.
+                unsafe { unlink(self.0) };
             }
         }
-        debug_assert!(CURRENT.get().is_null());
-        CURRENT.set(self);
-        // SAFETY: the guard borrows the context, and takes it away when it drops.
-        unsafe { timers::set(Some(ptr::from_ref(self) as *const dyn Host)) };
+        // SAFETY: the guard borrows it, and takes it out.
+        unsafe { link(self) };
         Leave(self)
     }
 
@@ -61,9 +94,15 @@ impl Context {
         self.index.set(index.unwrap_or(0));
     }
 
-    fn shared(&self) -> &Shared {
+    pub(super) fn shared(&self) -> &Shared {
         // SAFETY: whoever made this context keeps the runtime alive.
         unsafe { self.home.shared() }
+    }
+
+    /// The seat that the thread sits on.
+    #[inline]
+    pub(super) fn seat(&self) -> Option<usize> {
+        (!self.seat.get().is_null()).then(|| self.index.get())
     }
 
     /// Whether there are timers to hand on: they were set here, or we have kept the time.
@@ -74,6 +113,29 @@ impl Context {
 
     pub(super) fn set_concerned(&self, concerned: bool) {
         self.concerned.set(concerned);
+    }
+
+    /// Whether a worker may grant this guest its seat.
+    pub(super) fn asks(&self) -> bool {
+        self.asks.get()
+    }
+
+    pub(super) fn set_asks(&self, asks: bool) {
+        self.asks.set(asks);
+    }
+
+    /// Has a clock that stands still wait for this thread, which leaves its seat.
+    pub(super) fn set_blocked(&self) {
+        if !self.blocked.replace(true) {
+            self.shared().begin_to_block();
+        }
+    }
+
+    /// The thread is seen to be awake again, or has done what it was to do.
+    pub(super) fn end_blocked(&self) {
+        if self.blocked.replace(false) {
+            self.shared().end_to_block();
+        }
     }
 
     /// A number that tells this thread's context from all others that live.
@@ -110,17 +172,98 @@ impl Host for Context {
     }
 }
 
+/// # Safety
+///
+/// The context does not move, and is taken out before it ends.
+unsafe fn link(context: *const Context) {
+    // SAFETY: the contract.
+    unsafe { &*context }.outer.set(CURRENT.replace(context));
+    // SAFETY: as long as a context is the latest it lives.
+    unsafe { timers::set(Some(context as *const dyn Host)) };
+}
+
+/// # Safety
+///
+/// This thread has linked the context, and not yet taken it out.
+unsafe fn unlink(context: *const Context) {
+    // SAFETY: what is in the chain lives (invariant 1), here and below.
+    let outer = unsafe { &*context }.outer.get();
+    if CURRENT.get() == context {
+        CURRENT.set(outer);
+        // SAFETY: as above; `link` has set the one that is taken away.
+        unsafe { timers::set((!outer.is_null()).then_some(outer as *const dyn Host)) };
+        return;
+    }
+    // The context is in the chain, so the walk ends.
+    let inner = chain().find(|inner| inner.outer.get() == context);
+    inner.expect("a context is left on the thread that entered it").outer.set(outer);
+}
+
+/// All contexts, the latest first.
+fn chain<'a>() -> impl Iterator<Item = &'a Context> {
+    // SAFETY: what is in the chain lives (invariant 1); whoever walks it ends before anything is
+    // taken out.
+    let first = unsafe { CURRENT.get().as_ref() };
+    // SAFETY: as above.
+    std::iter::successors(first, |context| unsafe { context.outer.get().as_ref() })
+}
+
+/// A runtime entered from outside, for as long as this lives.
+pub(crate) struct Entered {
+    context: NonNull<Context>,
+    /// Keeps the runtime's queues, to which the context points.
+    shared: Arc<Shared>,
+    /// Stays on its thread.
+    not_send: PhantomData<*const ()>,
+}
+
+impl Entered {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        let context = NonNull::from(Box::leak(Box::new(Context::new(&shared, Role::Entered))));
+        // SAFETY: our drop takes it out, and only then frees it.
+        unsafe { link(context.as_ptr()) };
+        Self { context, shared, not_send: PhantomData }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        // SAFETY: linked and leaked in `new`; this thread is the same, since we are not Send.
+        unsafe {
+            unlink(self.context.as_ptr());
+            drop(Box::from_raw(self.context.as_ptr()));
+        }
+    }
+}
+
 /// The id of the calling thread's context; 0 without one.
 #[inline]
 pub(super) fn current_id() -> usize {
     CURRENT.get().addr()
 }
 
-/// The runtime that this thread is in; it is there until the thread leaves the context.
+/// The runtime that this thread is in, and whether the thread itself keeps it there for the time
+/// of any call.
 #[inline]
-pub(super) fn current() -> Option<Home> {
+pub(super) fn current() -> Option<(Home, bool)> {
     // SAFETY: a context that is current lives.
-    unsafe { CURRENT.get().as_ref().map(|context| context.home) }
+    let context = unsafe { CURRENT.get().as_ref() }?;
+    Some((context.home, context.role != Role::Entered))
+}
+
+/// Calls `f` with the latest context in which this thread runs tasks, or used to before it went
+/// to block.
+pub(super) fn with_runner<R>(f: impl FnOnce(Option<&Context>) -> R) -> R {
+    f(chain().find(|context| context.role != Role::Entered))
+}
+
+/// Whether this thread belongs to the runtime, and would wait for itself if it waited for its end.
+pub(super) fn belongs_to(home: Home) -> bool {
+    chain().any(|context| context.home == home && context.role != Role::Entered)
 }
 
 /// Calls `f` with the seat of this thread and its number, if it sits on one of `shared`'s.

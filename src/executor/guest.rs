@@ -15,6 +15,9 @@
 //!    +----------+
 //! ```
 //!
+//! Where a thread of the pool sleeps on the seat of one that is away ([`in_place`](super::in_place)),
+//! there is no free seat either: it is woken to grant it.
+//!
 //! The seat's own thread sleeps, waiting for a "go", until the guest gives the seat back: sets
 //! its bit, and if there is work, claims it again for the seat's own thread.
 
@@ -24,13 +27,13 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
-use super::context::{self, Context};
+use super::context::{self, Context, Role};
 use super::worker::Worker;
 use super::{GUEST_WAITS, SHUTDOWN, Shared};
 use crate::primitive::Mutex;
 use crate::primitive::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
 use crate::primitive::atomic::{AtomicBool, AtomicUsize, fence};
-use crate::util::{budget, prompt_waker};
+use crate::util::{budget, may_block, prompt_waker};
 
 const FREE: usize = 0;
 const PRESENT: usize = 1;
@@ -65,17 +68,25 @@ impl Desk {
         guest.as_ref().expect("a guest that waits has left its name").unpark();
         true
     }
+
+    /// The guest stops waiting for a seat; one that is granted all the same is given back.
+    fn withdraw(&self, shared: &Shared, guest: &Context) {
+        guest.set_asks(false);
+        // Ordering: Acquire pairs with the Release in `grant`.
+        match self.state.swap(PRESENT, AcqRel) {
+            WAITS => drop(shared.signals.fetch_and(!GUEST_WAITS, Relaxed)),
+            state if state >= GRANTED => give_back(shared, state - GRANTED),
+            _ => {}
+        }
+    }
 }
 
 /// Polls `future` on this thread until it is ready, and runs tasks in between.
 #[track_caller]
 pub(crate) fn block_on<F: Future>(shared: &Arc<Shared>, future: F) -> F::Output {
-    assert!(
-        context::current_id() == 0,
-        "block_on was called inside block_on or a task, where it would block a worker and all \
-         tasks on it; use `.await`, or move the call to a thread of its own"
-    );
-    let context = Context::new(shared);
+    may_block::check("block_on", "`.await`");
+    let _no_blocking = may_block::forbid();
+    let context = Context::new(shared, Role::Guest);
     let _inside = context.enter();
     let _budget = budget::scope();
     let root = Arc::new(Root {
@@ -151,44 +162,44 @@ impl<'a> Guest<'a> {
         let desk = &shared.guest.state;
         let present = desk.compare_exchange(FREE, PRESENT, AcqRel, Relaxed).is_ok();
         let mut guest = Self { shared, context, present, worker: None };
-        if present && !guest.sit_on_a_free_seat() {
-            *shared.guest.guest.lock() = Some(thread::current());
-            // The signal first: who grants clears it once, and it must be there by then.
-            shared.signals.fetch_or(GUEST_WAITS, SeqCst);
-            desk.store(WAITS, SeqCst);
-            // Ordering: pairs with the fence in `Idle::park`: a worker that has gone to sleep
-            // without seeing the signal is seen asleep here.
-            fence(SeqCst);
-            guest.sit_on_a_free_seat();
-        }
+        guest.ask();
         guest
     }
 
-    /// Takes the seat of a thread that sleeps.
-    fn sit_on_a_free_seat(&mut self) -> bool {
-        while let Some(seat) = self.shared.idle.any_parked() {
-            let take = || self.shared.idle.take(seat);
-            if self.shared.seats[seat].lend(thread::current(), take) {
-                self.sit(seat);
-                self.withdraw();
-                return true;
+    /// Sits down, or asks for a seat.
+    fn ask(&mut self) {
+        let shared = self.shared;
+        // A runtime that ends needs no more workers, and its threads have to get their seats.
+        let ending = shared.signals() & SHUTDOWN != 0;
+        if self.present && !ending && !self.sit_on_a_free_seat() {
+            *shared.guest.guest.lock() = Some(thread::current());
+            self.context.set_asks(true);
+            // The signal first: who grants clears it once, and it must be there by then.
+            shared.signals.fetch_or(GUEST_WAITS, SeqCst);
+            shared.guest.state.store(WAITS, SeqCst);
+            // Ordering: pairs with the fence in `Idle::park`: a worker that has gone to sleep
+            // without seeing the signal is seen asleep here.
+            fence(SeqCst);
+            if !self.sit_on_a_free_seat() {
+                // Who sleeps on another's seat gives it only when asked to.
+                shared.wake(shared.idle.claim());
             }
         }
-        false
+    }
+
+    /// Takes the seat of a thread that sleeps, and has that seat of its own.
+    fn sit_on_a_free_seat(&mut self) -> bool {
+        let (idle, seats) = (&self.shared.idle, &self.shared.seats);
+        let mut parked = (0..seats.len()).filter(|&seat| idle.is_parked(seat));
+        let lent = parked.find(|&seat| seats[seat].lend(thread::current(), || idle.take(seat)));
+        let Some(seat) = lent else { return false };
+        self.sit(seat);
+        self.shared.guest.withdraw(self.shared, self.context);
+        true
     }
 
     fn sit(&mut self, seat: usize) {
         self.worker = Some(Worker::sit(self.shared, self.context, seat, true));
-    }
-
-    /// Stops waiting for a seat; one that is granted all the same is given back.
-    fn withdraw(&self) {
-        // Ordering: Acquire pairs with the Release in `grant`.
-        match self.shared.guest.state.swap(PRESENT, AcqRel) {
-            WAITS => drop(self.shared.signals.fetch_and(!GUEST_WAITS, Relaxed)),
-            state if state >= GRANTED => self.give_back(state - GRANTED),
-            _ => {}
-        }
     }
 
     /// Looks no more after others: the root is about to be polled, for who knows how long.
@@ -200,14 +211,20 @@ impl<'a> Guest<'a> {
 
     /// Runs a task, or sleeps until there is one or the root is woken.
     fn turn(&mut self, root: &Arc<Root>) {
-        let called = || root.is_woken();
+        if self.context.seat().is_none() || self.shared.signals() & SHUTDOWN != 0 {
+            self.settle();
+        }
         if let Some(worker) = &mut self.worker {
+            let shared = self.shared;
+            // The end needs our seat: who sets the signal has not seen us asleep, or we see it.
+            let called = || root.is_woken() || shared.signals() & SHUTDOWN != 0;
             match worker.next() {
-                Some(task) => worker.run(task),
+                // If the seat is lost: see above, at the next turn.
+                Some(task) => _ = worker.run(task),
                 // The root is not a task, and may be all there is to do.
                 None if called() => worker.glance_at_clock(),
                 None => match worker.search(called) {
-                    Some(task) => worker.run(task),
+                    Some(task) => _ = worker.run(task),
                     None => {
                         if self.shared.timers.clock().is_moved() {
                             *self.shared.guest.root.lock() = Some(Arc::clone(root));
@@ -221,40 +238,71 @@ impl<'a> Guest<'a> {
         let state = self.shared.guest.state.load(Acquire);
         if self.present && state >= GRANTED {
             self.shared.guest.state.store(PRESENT, Relaxed);
+            self.context.set_asks(false);
             self.shared.seats[state - GRANTED].set_guest(Some(thread::current()));
             self.sit(state - GRANTED);
-        } else if !called() {
+        } else if !root.is_woken() {
             // A grant or a wake that came since is a token that `park` takes.
             thread::park();
         }
     }
 
-    /// Leaves a seat to its own thread, which wakes up if there is work.
-    fn give_back(&self, index: usize) {
-        let (shared, seat) = (self.shared, &self.shared.seats[index]);
-        seat.set_guest(None);
-        shared.idle.park(index);
-        let work = seat.has_any() || shared.has_work() || shared.signals() & SHUTDOWN != 0;
-        if (work || shared.lacks_keeper(index)) && shared.idle.claim_this(index) {
-            shared.wake(Some(index));
+    /// Sees to it that who sits nowhere asks for a seat, and that nobody sits there at the end.
+    #[cold]
+    fn settle(&mut self) {
+        self.context.end_blocked();
+        if self.shared.signals() & SHUTDOWN != 0 {
+            self.leave();
+        } else if self.present && !self.context.asks() {
+            // The root, or the last task, has blocked in place.
+            self.worker = None;
+            self.ask();
         }
     }
-}
 
-impl Drop for Guest<'_> {
-    fn drop(&mut self) {
+    /// Gives the seat back, and asks for none any more.
+    fn leave(&mut self) {
         if let Some(worker) = self.worker.take() {
-            let seat = worker.index();
+            let seat = self.context.seat().map(|_| worker.index());
             drop(worker);
-            self.give_back(seat);
+            if let Some(seat) = seat {
+                give_back(self.shared, seat);
+            }
         }
+        self.context.end_blocked();
         if self.present {
-            self.withdraw();
+            self.present = false;
+            self.shared.guest.withdraw(self.shared, self.context);
             *self.shared.guest.guest.lock() = None;
             if self.shared.timers.clock().is_moved() {
                 *self.shared.guest.root.lock() = None;
             }
             self.shared.guest.state.store(FREE, SeqCst);
         }
+    }
+}
+
+/// Leaves a seat to its own thread, which wakes up if there is work.
+fn give_back(shared: &Shared, seat: usize) {
+    shared.seats[seat].set_guest(None);
+    shared.leave_empty(seat);
+}
+
+/// A guest is about to block in place: it leaves its seat, or asks for none while it does.
+pub(super) fn go_away(shared: &Shared, guest: &Context) {
+    if let Some(seat) = guest.seat() {
+        guest.set_blocked();
+        guest.set_seat(None);
+        give_back(shared, seat);
+    } else if guest.asks() {
+        guest.set_blocked();
+        // A seat that were granted to it would be nobody's until it is back.
+        shared.guest.withdraw(shared, guest);
+    }
+}
+
+impl Drop for Guest<'_> {
+    fn drop(&mut self) {
+        self.leave();
     }
 }

@@ -139,12 +139,6 @@ impl Idle {
         self.parked.fetch_and(!(1 << seat), AcqRel) & (1 << seat) != 0
     }
 
-    /// Some seat that sleeps.
-    pub(super) fn any_parked(&self) -> Option<usize> {
-        let parked = self.parked.load(Relaxed);
-        (parked != 0).then(|| parked.trailing_zeros() as usize)
-    }
-
     /// Sets the seat's bit. The caller looks at every queue once more after this, and if it
     /// finds something, gets the bit back with `take` or waits for the "go" that is on its way.
     pub(super) fn park(&self, seat: usize) {

@@ -1,12 +1,12 @@
 //! Stealing against popping, and pushing against going to sleep, in every interleaving.
 
 use loom::sync::atomic::AtomicUsize;
-use loom::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use loom::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use loom::thread;
 
 use super::idle::Idle;
 use super::queue::{CAPACITY, LocalQueue};
-use super::seat::Seat;
+use super::seat::{Back, Seat};
 use crate::primitive::Arc;
 use crate::task::{self, Completed, JoinHandle, Origin, Runnable, Schedule};
 
@@ -280,4 +280,65 @@ fn time_passes_only_while_all_sleep() {
         };
         assert!(worker.join().unwrap() || passed, "time stands still for ever");
     });
+}
+
+/// The own thread of a seat is back from `block_in_place` when somebody is sent there: one of the
+/// two sits down, or the seat is known to sleep, and who was counted as searching is.
+fn return_against_go(pool_has_threads: bool) {
+    loom::model(move || {
+        let idle = Arc::new(Idle::new(1));
+        let seat = Arc::new(Seat::new());
+        let work = Arc::new(AtomicUsize::new(0));
+        assert!(idle.take(0), "seats start asleep");
+        seat.go_away();
+        idle.park(0);
+        let (their_idle, their_seat, their_work) =
+            (Arc::clone(&idle), Arc::clone(&seat), Arc::clone(&work));
+        let other = thread::spawn(move || {
+            their_work.store(1, Release);
+            if their_idle.notify().is_none() || their_seat.send_go() {
+                return;
+            }
+            if !pool_has_threads {
+                if their_seat.ignore_summons() {
+                    let _ = their_idle.stop_searching();
+                }
+            } else if their_seat.heed_summons() {
+                let _ = their_idle.stop_searching();
+                assert_eq!(their_work.swap(0, AcqRel), 1);
+                their_seat.set_guest(None);
+                their_idle.park(0);
+            }
+        });
+        // Once when the closure is done, and again after the poll.
+        let mut back = seat.come_back(false, || idle.take(0));
+        if matches!(back, Back::Occupied) {
+            back = seat.come_back(true, || idle.take(0));
+        }
+        other.join().unwrap();
+        let searching = match back {
+            Back::Sits { searching } => {
+                assert!(!idle.is_parked(0) && !seat.take_go(false), "it sits there twice");
+                searching
+            }
+            Back::Occupied => {
+                let sent = seat.take_go(false);
+                let sleeps = idle.is_parked(0) && work.load(Acquire) == 0;
+                assert!(sent ^ sleeps, "sent to work: {sent}, sleeps without any: {sleeps}");
+                sent
+            }
+        };
+        assert_eq!(idle.searching(), usize::from(searching));
+        assert!(!seat.take_go(true), "nobody else is left to go");
+    });
+}
+
+#[test]
+fn a_return_against_a_stand_in() {
+    return_against_go(true);
+}
+
+#[test]
+fn a_return_against_a_summons_that_nobody_heeds() {
+    return_against_go(false);
 }

@@ -14,44 +14,57 @@
 //!
 //! There are as many seats as workers, each with a background thread of its own. A thread in
 //! `block_on` borrows a seat ([`guest`]), so that its future talks to its tasks without crossing
-//! threads; the seat's own thread sleeps meanwhile.
+//! threads; the seat's own thread sleeps meanwhile. One that is about to block leaves its seat to
+//! who comes for it ([`in_place`]), and what blocks from the start has threads without a seat
+//! ([`blocking`]). All of them are counted, so that an end can be awaited ([`threads`]).
 //!
 //! A wake from a task goes to the slot of its seat, what was in the slot to the ring; a wake from
 //! elsewhere goes to the injector. A worker runs its slot, then its ring, then a share of the
 //! injector, then looks at the other seats ([`worker`]), then sleeps ([`idle`]).
 
+mod blocking;
 mod context;
 mod driver;
 mod guest;
 mod idle;
+mod in_place;
 mod injector;
 mod queue;
 mod registry;
 mod seat;
 mod sharing;
+mod threads;
 mod worker;
 
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub(crate) use self::blocking::spawn_blocking;
+pub(crate) use self::context::Entered;
+use self::context::Role;
 pub(crate) use self::guest::block_on;
 use self::idle::Idle;
 pub(crate) use self::idle::MAX_SEATS;
+pub(crate) use self::in_place::block_in_place;
 use self::injector::Injector;
 use self::registry::{OUTSIDE, Registry};
 use self::seat::Seat;
 use self::sharing::Sharing;
+use self::threads::Threads;
+pub(crate) use self::threads::{Hook, ThreadSettings};
 use crate::primitive::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use crate::primitive::atomic::{AtomicUsize, fence};
-use crate::task::{self, Completed, JoinHandle, List, Name, Origin, Runnable, Schedule, UNLISTED};
+use crate::task::{
+    self, Completed, JoinHandle, List, Name, Origin, PanicHook, Runnable, Schedule, UNLISTED,
+    catch_quietly,
+};
 use crate::time::Timers;
-use crate::util::{CachePadded, WakeBatch, budget};
+use crate::util::{CachePadded, WakeBatch, budget, may_block};
 
 /// Workers are to leave.
 const SHUTDOWN: usize = 1;
@@ -69,8 +82,25 @@ pub(crate) struct Shared {
     sharing: CachePadded<Sharing>,
     /// What workers look at between tasks: SHUTDOWN and GUEST_WAITS.
     signals: CachePadded<AtomicUsize>,
-    /// Background threads that have not left yet; the last one drops the tasks that are left.
+    /// Seats whose own threads have not left yet; the last one drops the tasks that are left.
     threads: AtomicUsize,
+    blocking: blocking::Pool,
+    crew: Threads,
+    on_panic: Option<PanicHook>,
+    /// For what a worker does that needs an `Arc`.
+    this: Weak<Shared>,
+}
+
+/// What a runtime is like.
+pub(crate) struct Settings {
+    pub(crate) seats: usize,
+    pub(crate) threads: ThreadSettings,
+    /// Whether the timers' clock stands still at first.
+    pub(crate) paused: bool,
+    /// The most threads for closures that block, and how long they wait for the next.
+    pub(crate) blocking_threads: usize,
+    pub(crate) keep_alive: Duration,
+    pub(crate) on_panic: Option<PanicHook>,
 }
 
 /// Where a task goes when it is woken: the `Shared` of its runtime.
@@ -93,6 +123,17 @@ impl Home {
     unsafe fn shared<'a>(self) -> &'a Shared {
         // SAFETY: the contract.
         unsafe { self.0.as_ref() }
+    }
+
+    /// # Safety
+    ///
+    /// The runtime is there until this returns.
+    unsafe fn share(self) -> Arc<Shared> {
+        // SAFETY: the contract; `Home` points into an `Arc`.
+        unsafe {
+            Arc::increment_strong_count(self.0.as_ptr());
+            Arc::from_raw(self.0.as_ptr())
+        }
     }
 }
 
@@ -129,14 +170,17 @@ impl Schedule for Address {
             Some((seat, _)) => unsafe { home.shared().schedule_here(seat, task) },
             None => {
                 // Once pushed, the task may run, and be the last, before we have woken anybody.
-                // SAFETY: as above; `Home` points into an `Arc`, which this keeps alive.
-                let shared = unsafe {
-                    Arc::increment_strong_count(home.0.as_ptr());
-                    Arc::from_raw(home.0.as_ptr())
-                };
+                // SAFETY: as above.
+                let shared = unsafe { home.share() };
                 shared.inject(List::from(task));
             }
         });
+    }
+
+    #[cold]
+    fn panic_hook(&self) -> Option<PanicHook> {
+        // SAFETY: as in `completed`, which comes later.
+        unsafe { self.home().shared() }.on_panic.clone()
     }
 
     fn completed(&self, task: Completed) {
@@ -150,17 +194,22 @@ impl Schedule for Address {
 }
 
 impl Shared {
-    fn new(seats: usize, paused: bool) -> Self {
+    fn new(settings: Settings, this: Weak<Self>) -> Self {
+        let seats = settings.seats;
         Self {
             seats: (0..seats).map(|_| CachePadded::new(Seat::new())).collect(),
             idle: CachePadded::new(Idle::new(seats)),
             injector: CachePadded::default(),
             registry: Registry::new(seats),
-            timers: Timers::new(seats, paused),
+            timers: Timers::new(seats, settings.paused),
             guest: guest::Desk::default(),
             sharing: CachePadded::new(Sharing::new()),
             signals: CachePadded::default(),
             threads: AtomicUsize::new(seats),
+            blocking: blocking::Pool::new(settings.blocking_threads, settings.keep_alive),
+            crew: Threads::new(settings.threads),
+            on_panic: settings.on_panic,
+            this,
         }
     }
 
@@ -222,8 +271,16 @@ impl Shared {
     #[inline]
     fn wake(&self, seat: Option<usize>) {
         if let Some(seat) = seat {
-            self.seats[seat].send_go();
+            if !self.seats[seat].send_go() {
+                self.find_stand_in(seat);
+            }
         }
+    }
+
+    /// Whether there is a reason for a thread to sit down on this seat, which nobody sits on.
+    fn is_needed(&self, seat: usize) -> bool {
+        let work = self.seats[seat].has_any() || self.has_work();
+        work || self.signals() & SHUTDOWN != 0 || self.lacks_keeper(seat)
     }
 
     /// Whether there is work for which a worker should leave its own seat.
@@ -266,8 +323,12 @@ impl Shared {
     }
 
     /// Has the workers leave, and the last of them drop every task.
-    pub(crate) fn shut_down(&self) {
+    pub(crate) fn shut_down(self: &Arc<Self>) {
         self.registry.close();
+        {
+            let _inside = Entered::new(Arc::clone(self));
+            self.blocking.close(self);
+        }
         self.signals.fetch_or(SHUTDOWN, SeqCst);
         // Ordering: pairs with the fence in `Idle::park`: who sleeps without having seen the
         // signal is seen asleep here.
@@ -275,6 +336,12 @@ impl Shared {
         while let Some(seat) = self.idle.claim() {
             self.wake(Some(seat));
         }
+    }
+
+    /// Waits until all threads have left after `shut_down`; false if the deadline came first. A
+    /// thread that would wait for itself does not wait.
+    pub(crate) fn wait_for_end(self: &Arc<Self>, deadline: Option<Instant>) -> bool {
+        !context::belongs_to(Home::of(self)) && self.crew.wait(deadline)
     }
 
     /// The last thread is leaving: drops every future that is left.
@@ -310,8 +377,7 @@ impl Shared {
 /// Wakes whoever waited for timers. A foreign waker that panics is no reason for a worker to end.
 fn wake_all(batch: &mut WakeBatch) {
     while !batch.is_empty() {
-        // The panic has been reported by its hook.
-        drop(catch_unwind(AssertUnwindSafe(|| batch.wake_all())));
+        catch_quietly(|| batch.wake_all());
     }
 }
 
@@ -343,6 +409,7 @@ where
 }
 
 /// Spawns on the runtime that this thread is in; gives the future back if it is in none.
+#[inline]
 pub(crate) fn spawn_here<F, N: Name>(
     future: F,
     origin: Origin<N>,
@@ -353,57 +420,46 @@ where
 {
     match context::current() {
         // SAFETY: a runtime stays alive while a thread is in it.
-        Some(home) => Ok(unsafe { spawn_on(home, future, origin) }),
-        None => Err((future, origin)),
+        Some((home, true)) => Ok(unsafe { spawn_on(home, future, origin) }),
+        // The future's drop may leave the runtime, so this needs a reference of its own.
+        _ => match current() {
+            Some(shared) => Ok(shared.spawn(future, origin)),
+            None => Err((future, origin)),
+        },
     }
 }
 
-/// Whether this thread runs tasks, of whichever runtime, or is in `block_on`.
-pub(crate) fn is_inside_any() -> bool {
-    context::current_id() != 0
+/// The runtime that this thread is in.
+pub(crate) fn current() -> Option<Arc<Shared>> {
+    // SAFETY: a runtime stays alive while a thread is in it.
+    context::current().map(|(home, _)| unsafe { home.share() })
 }
 
-/// Whether this thread runs tasks of `shared`.
-pub(crate) fn is_inside(shared: &Arc<Shared>) -> bool {
-    context::current() == Some(Home::of(shared))
-}
-
-/// Starts a background thread for each of `seats` seats.
-pub(crate) fn start(
-    seats: usize,
-    paused: bool,
-    name: impl Fn(usize) -> String,
-) -> io::Result<(Arc<Shared>, Vec<thread::JoinHandle<()>>)> {
+/// Starts a background thread for each seat.
+pub(crate) fn start(settings: Settings) -> io::Result<Arc<Shared>> {
     task::register_waker();
-    let shared = Arc::new(Shared::new(seats, paused));
-    let mut threads = Vec::with_capacity(seats);
+    let seats = settings.seats;
+    let shared = Arc::new_cyclic(|this| Shared::new(settings, Weak::clone(this)));
     for index in 0..seats {
-        let theirs = Arc::clone(&shared);
-        let started =
-            thread::Builder::new().name(name(index)).spawn(move || background(&theirs, index));
-        match started {
-            Ok(thread) => {
-                shared.seats[index].set_owner(thread.thread().clone());
-                threads.push(thread);
-            }
+        match Threads::start(&shared, move |shared| background(shared, index)) {
+            Ok(thread) => shared.seats[index].set_owner(thread),
             Err(error) => {
                 // The seats without a thread never leave, so count them as gone.
                 shared.threads.fetch_sub(seats - index, AcqRel);
                 shared.shut_down();
-                for thread in threads {
-                    thread.join().expect("a worker does not panic");
-                }
+                shared.wait_for_end(None);
                 return Err(error);
             }
         }
     }
-    Ok((shared, threads))
+    Ok(shared)
 }
 
 /// The life of a seat's own thread.
 fn background(shared: &Arc<Shared>, index: usize) {
-    let context = context::Context::new(shared);
+    let context = context::Context::new(shared, Role::Owner);
     let _inside = context.enter();
+    let _no_blocking = may_block::forbid();
     let seat = &shared.seats[index];
     loop {
         while !seat.take_go(false) {
@@ -411,8 +467,8 @@ fn background(shared: &Arc<Shared>, index: usize) {
         }
         // Whoever sends "go" has counted us as searching.
         let mut worker = worker::Worker::sit(shared, &context, index, false);
-        match worker.work() {
-            worker::Left::LentSeat => {}
+        match worker.work(|| false) {
+            worker::Left::LentSeat | worker::Left::Called => {}
             worker::Left::Shutdown => break,
         }
     }

@@ -1,7 +1,7 @@
 //! What belongs to a seat, whoever sits there.
 
 use std::sync::OnceLock;
-use std::thread::Thread;
+use std::thread::{self, Thread};
 
 use super::queue::LocalQueue;
 use crate::primitive::Mutex;
@@ -11,8 +11,9 @@ use crate::task::Runnable;
 
 /// A worker's place: tasks that wait there, and how to wake who sits there.
 ///
-/// At any time one thread at most sits on a seat: its own background thread, or a guest that is
-/// in `block_on`. It got the seat by a "go", or by clearing the seat's bit in `Idle`.
+/// At any time one thread at most sits on a seat: its own background thread, a guest that is in
+/// `block_on`, or one of the pool while the own thread blocks. It got the seat by a "go", by a
+/// summons, or by clearing the seat's bit in `Idle`.
 #[derive(Debug)]
 pub(super) struct Seat {
     /// The task to run next: the last one woken here. Filled by who sits here, emptied by anyone.
@@ -31,8 +32,36 @@ pub(super) struct Seat {
     go: [AtomicBool; 2],
     /// The seat's own thread; set before anybody can claim the seat.
     owner: OnceLock<Thread>,
-    /// The guest that sits here instead.
-    guest: Mutex<Option<Thread>>,
+    chair: Mutex<Chair>,
+    /// The own thread would like to sit here; written under the lock of `chair`.
+    wanted: AtomicBool,
+}
+
+/// Who sits here if it is not the seat's own thread.
+#[derive(Debug, Default)]
+struct Chair {
+    guest: Option<Thread>,
+    /// The own thread is in `block_in_place`.
+    away: bool,
+    /// The seat has been claimed for work while away, and nobody has come yet.
+    summons: Option<Summons>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Summons {
+    /// Who comes is counted as searching.
+    Pending,
+    /// Nobody will come but the own thread, which is not counted.
+    Ignored,
+}
+
+/// What an own thread finds that comes back.
+pub(super) enum Back {
+    /// It sits on its seat, and is counted as searching or not.
+    Sits {
+        searching: bool,
+    },
+    Occupied,
 }
 
 impl Seat {
@@ -46,7 +75,8 @@ impl Seat {
             share_from: AtomicU32::new(2),
             go: Default::default(),
             owner: OnceLock::new(),
-            guest: Mutex::new(None),
+            chair: Mutex::default(),
+            wanted: AtomicBool::new(false),
         }
     }
 
@@ -56,15 +86,19 @@ impl Seat {
 
     /// Names who sits here instead of the seat's own thread.
     pub(super) fn set_guest(&self, thread: Option<Thread>) {
-        *self.guest.lock() = thread;
+        let mut chair = self.chair.lock();
+        if thread.is_none() {
+            self.wanted.store(false, Relaxed);
+        }
+        chair.guest = thread;
     }
 
-    /// Has a guest sit here if `take` gets it the seat's bit.
+    /// Has a guest sit here, if none does and `take` gets it the seat's bit.
     pub(super) fn lend(&self, thread: Thread, take: impl FnOnce() -> bool) -> bool {
-        let mut guest = self.guest.lock();
-        let taken = take();
+        let mut chair = self.chair.lock();
+        let taken = chair.guest.is_none() && take();
         if taken {
-            *guest = Some(thread);
+            chair.guest = Some(thread);
         }
         taken
     }
@@ -72,29 +106,85 @@ impl Seat {
     /// Has the seat's own thread get its bit back with `take`, unless the bit is a guest's.
     pub(super) fn take_back(&self, take: impl FnOnce() -> bool) -> bool {
         // Under the lock, so that no guest takes the seat, and goes to sleep on it, in between.
-        let guest = self.guest.lock();
-        guest.is_none() && take()
+        let chair = self.chair.lock();
+        chair.guest.is_none() && take()
     }
 
-    /// Sends who sleeps here to work.
-    pub(super) fn send_go(&self) {
-        let guest = self.guest.lock();
+    /// The seat's own thread leaves, to block.
+    pub(super) fn go_away(&self) {
+        self.chair.lock().away = true;
+    }
+
+    /// The seat's own thread is back. If somebody else sits here it stays away, or, if it `asks`,
+    /// waits for a "go".
+    pub(super) fn come_back(&self, asks: bool, take: impl FnOnce() -> bool) -> Back {
+        let mut chair = self.chair.lock();
+        let summons = chair.summons.take();
+        if summons.is_some() || (chair.guest.is_none() && take()) {
+            chair.away = false;
+            return Back::Sits { searching: summons == Some(Summons::Pending) };
+        }
+        if asks {
+            chair.away = false;
+            if let Some(guest) = &chair.guest {
+                self.wanted.store(true, Relaxed);
+                guest.unpark();
+            }
+        }
+        Back::Occupied
+    }
+
+    /// Whether who sits here is to leave for the seat's own thread.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.wanted.load(Relaxed)
+    }
+
+    /// Sits down if somebody is still needed; then the caller is counted as searching.
+    pub(super) fn heed_summons(&self) -> bool {
+        let mut chair = self.chair.lock();
+        let needed = chair.summons == Some(Summons::Pending);
+        if needed {
+            chair.summons = None;
+            chair.guest = Some(thread::current());
+        }
+        needed
+    }
+
+    /// Nobody can come; true if somebody was still needed.
+    pub(super) fn ignore_summons(&self) -> bool {
+        let mut chair = self.chair.lock();
+        let needed = chair.summons == Some(Summons::Pending);
+        if needed {
+            chair.summons = Some(Summons::Ignored);
+        }
+        needed
+    }
+
+    /// Sends who sleeps here to work; false if that one is away, and somebody else is needed.
+    #[must_use]
+    pub(super) fn send_go(&self) -> bool {
+        let mut chair = self.chair.lock();
+        if chair.away && chair.guest.is_none() {
+            chair.summons = Some(Summons::Pending);
+            return false;
+        }
         // Ordering: Release pairs with the Acquire in `take_go`.
-        self.go[usize::from(guest.is_some())].store(true, Release);
-        if let Some(thread) = guest.as_ref().or(self.owner.get()) {
+        self.go[usize::from(chair.guest.is_some())].store(true, Release);
+        if let Some(thread) = chair.guest.as_ref().or(self.owner.get()) {
             thread.unpark();
         }
+        true
+    }
+
+    /// Has who sleeps here, with or without the seat's bit, look at the time again.
+    pub(super) fn nudge(&self) {
+        let chair = self.chair.lock();
+        chair.guest.iter().chain(self.owner.get()).for_each(Thread::unpark);
     }
 
     /// Takes a "go" that was meant for the guest, or for the seat's own thread.
     pub(super) fn take_go(&self, guest: bool) -> bool {
         self.go[usize::from(guest)].swap(false, Acquire)
-    }
-
-    /// Has who sleeps here, with or without the seat's bit, look at the time again.
-    pub(super) fn nudge(&self) {
-        let guest = self.guest.lock();
-        guest.iter().chain(self.owner.get()).for_each(Thread::unpark);
     }
 
     /// Puts `task` in the slot, and gives the one that was there.

@@ -10,7 +10,7 @@ use super::idle::{Kept, MAX_SEATS};
 use super::queue::CAPACITY;
 use super::seat::Seat;
 use super::sharing::Window;
-use super::{GUEST_WAITS, SHUTDOWN, Shared};
+use super::{GUEST_WAITS, SHUTDOWN, Shared, in_place};
 use crate::primitive::atomic::Ordering::Relaxed;
 use crate::primitive::{may_spin, spin_loop};
 use crate::task::{List, Runnable};
@@ -60,10 +60,12 @@ pub(super) struct Worker<'a> {
     clock: Clock,
 }
 
-/// Why a background thread has left its seat.
+/// Why a thread has left its seat.
 pub(super) enum Left {
-    /// A guest sits there now.
+    /// Somebody else may sit there now.
     LentSeat,
+    /// The seat's own thread wants it back from this guest.
+    Called,
     Shutdown,
 }
 
@@ -105,23 +107,36 @@ impl<'a> Worker<'a> {
         }
     }
 
+    /// As `sit`, for a guest that was sent by a "go".
+    pub(super) fn stand_in(shared: &'a Shared, context: &'a Context, index: usize) -> Self {
+        let mut worker = Self::sit(shared, context, index, false);
+        worker.is_guest = true;
+        worker
+    }
+
     pub(super) fn index(&self) -> usize {
         self.index
     }
 
-    /// Works until it is told to leave.
-    pub(super) fn work(&mut self) -> Left {
-        let called = || self.shared.signals() != 0;
+    /// Works until it is told to leave, or `recalled`.
+    pub(super) fn work(&mut self, recalled: impl Fn() -> bool) -> Left {
+        let shared = self.shared;
+        let called = || shared.signals() != 0 || recalled();
         loop {
             let signals = self.shared.signals();
             if signals & SHUTDOWN != 0 {
                 return Left::Shutdown;
             }
+            if recalled() {
+                return Left::Called;
+            }
             if signals & GUEST_WAITS != 0 && self.shared.guest.grant(self.shared, self.index) {
                 return Left::LentSeat;
             }
             if let Some(task) = self.next().or_else(|| self.search(called)) {
-                self.run(task);
+                if !self.run(task) {
+                    return Left::LentSeat;
+                }
             } else {
                 self.park(called);
             }
@@ -142,18 +157,32 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Runs one task.
+    /// Runs one task. False: it has cost us the seat, by `block_in_place`.
     #[inline]
-    pub(super) fn run(&mut self, task: Runnable) {
+    #[must_use]
+    pub(super) fn run(&mut self, task: Runnable) -> bool {
         self.begin();
         budget::refill();
         let again = task.run();
+        if self.context.seat().is_none() && !self.sit_again() {
+            self.shared.inject(again.map_or_else(List::new, List::from));
+            self.context.end_blocked();
+            return false;
+        }
         self.clock.operations += budget::spent();
         self.measure();
         if let Some(task) = again {
             // SAFETY: we sit here.
             unsafe { self.shared.push_here(self.seat, task) };
         }
+        true
+    }
+
+    /// The task has blocked in place, and on our seat there is somebody else, unless there is not.
+    #[cold]
+    fn sit_again(&self) -> bool {
+        // A guest has no right to this seat, and looks for another.
+        !self.is_guest && in_place::sit_again(self.context, self.index, true)
     }
 
     /// The next task of this seat, or a share of the injector's.

@@ -29,9 +29,10 @@ use std::thread::{self, Thread};
 
 use pin_project_lite::pin_project;
 
-use super::{Runtime, global};
-use crate::executor::{self, Shared};
+use super::{Runtime, here};
+use crate::executor::Shared;
 use crate::task::{Id, JoinError, JoinHandle, Origin};
+use crate::util::may_block;
 use crate::wait::thread as blocking;
 
 /// Where tasks are spawned that borrow; given by [`scope`].
@@ -142,10 +143,10 @@ impl<T> Packet<T> {
 
 /// Runs tasks that borrow from this thread's stack, and waits for all of them.
 ///
-/// The tasks run on the global runtime, on its workers. When the closure has returned or
-/// panicked, this thread sleeps until the future of each task is gone; a task that never ends
-/// keeps it waiting for ever. An async function cannot do the same: its future could be forgotten,
-/// and the tasks be left with references to nothing.
+/// The tasks run on the workers of the runtime that this thread is in, else of the global one. When
+/// the closure has returned or panicked, this thread sleeps until the future of each task is gone;
+/// a task that never ends keeps it waiting for ever. An async function cannot do the same: its
+/// future could be forgotten, and the tasks be left with references to nothing.
 ///
 /// # Panics
 ///
@@ -179,7 +180,40 @@ pub fn scope<'env, F, T>(closure: F) -> T
 where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
 {
-    global().scope(closure)
+    run(&here(), closure)
+}
+
+#[track_caller]
+fn run<'env, F, T>(shared: &Arc<Shared>, closure: F) -> T
+where
+    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
+{
+    may_block::check("scope", "`JoinSet`");
+    let scope = Scope {
+        shared: Arc::clone(shared),
+        count: Arc::new(Count {
+            running: AtomicUsize::new(0),
+            panicked: AtomicBool::new(false),
+            thread: thread::current(),
+        }),
+        scope: PhantomData,
+        env: PhantomData,
+    };
+    /// Waits, also when the closure panics.
+    struct Wait<'a>(&'a Count);
+    impl Drop for Wait<'_> {
+        fn drop(&mut self) {
+            self.0.wait();
+        }
+    }
+    let wait = Wait(&scope.count);
+    let result = closure(&scope);
+    drop(wait);
+    assert!(
+        !scope.count.panicked.load(Relaxed),
+        "a task of the scope has panicked; await its handle to know why"
+    );
+    result
 }
 
 impl Runtime {
@@ -195,42 +229,8 @@ impl Runtime {
     where
         F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
     {
-        assert_may_block("scope");
-        let scope = Scope {
-            shared: Arc::clone(&self.shared),
-            count: Arc::new(Count {
-                running: AtomicUsize::new(0),
-                panicked: AtomicBool::new(false),
-                thread: thread::current(),
-            }),
-            scope: PhantomData,
-            env: PhantomData,
-        };
-        /// Waits, also when the closure panics.
-        struct Wait<'a>(&'a Count);
-        impl Drop for Wait<'_> {
-            fn drop(&mut self) {
-                self.0.wait();
-            }
-        }
-        let wait = Wait(&scope.count);
-        let result = closure(&scope);
-        drop(wait);
-        assert!(
-            !scope.count.panicked.load(Relaxed),
-            "a task of the scope has panicked; await its handle to know why"
-        );
-        result
+        run(&self.shared, closure)
     }
-}
-
-#[track_caller]
-fn assert_may_block(what: &str) {
-    assert!(
-        !executor::is_inside_any(),
-        "{what} was called inside block_on or a task, where it would block a worker that the \
-         tasks may need; move the call to a thread of its own"
-    );
 }
 
 impl<'scope> Scope<'scope, '_> {
@@ -304,7 +304,7 @@ impl<T> ScopedJoinHandle<'_, T> {
     /// Inside a task, where it would block a worker; there await the handle.
     #[track_caller]
     pub fn join(self) -> Result<T, JoinError> {
-        assert_may_block("join");
+        may_block::check("join", "`.await`");
         blocking::block_on(self)
     }
 

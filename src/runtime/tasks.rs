@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use super::{Runtime, spawn_from};
+use super::{Handle, Runtime, spawn_from};
 use crate::task::{AbortHandle, Builder, JoinHandle, JoinSet, LocalSet, Origin};
 
 impl Builder {
@@ -23,16 +23,16 @@ impl Builder {
         }
     }
 
-    /// Runs a future as a task of this runtime.
+    /// Runs a future as a task of the runtime of `handle`.
     #[track_caller]
-    pub fn spawn_on<F>(self, future: F, runtime: &Runtime) -> JoinHandle<F::Output>
+    pub fn spawn_on<F>(self, future: F, handle: &Handle) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
         match self.origin() {
-            Ok(named) => runtime.shared.spawn(future, named),
-            Err(nameless) => runtime.shared.spawn(future, nameless),
+            Ok(named) => handle.0.spawn(future, named),
+            Err(nameless) => handle.0.spawn(future, nameless),
         }
     }
 }
@@ -52,14 +52,14 @@ impl<T: Send + 'static> JoinSet<T> {
         self.add(future, |member| spawn_from(member, origin))
     }
 
-    /// Runs a future as a task of the set, in this runtime.
+    /// Runs a future as a task of the set, in the runtime of `handle`.
     #[track_caller]
-    pub fn spawn_on<F>(&mut self, future: F, runtime: &Runtime) -> AbortHandle
+    pub fn spawn_on<F>(&mut self, future: F, handle: &Handle) -> AbortHandle
     where
         F: Future<Output = T> + Send + 'static,
     {
         let origin = Origin::caller();
-        self.add(future, |member| runtime.shared.spawn(member, origin))
+        self.add(future, |member| handle.0.spawn(member, origin))
     }
 }
 

@@ -13,6 +13,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use crate::primitive::Mutex;
+use crate::util::may_block;
 use crate::wait::queue::Ticket;
 use crate::wait::{Event, thread};
 
@@ -93,8 +94,12 @@ impl Barrier {
 
     /// Waits on a plain thread, which sleeps until the others have come.
     ///
-    /// Not for use inside a task: it would stop the worker under it, and every task there.
+    /// # Panics
+    ///
+    /// Inside a task or `block_on`, where it would block a worker.
+    #[track_caller]
     pub fn wait_blocking(&self) -> BarrierWaitResult {
+        may_block::check("wait_blocking", "`wait().await`");
         thread::block_on(self.wait())
     }
 

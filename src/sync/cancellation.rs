@@ -25,6 +25,7 @@ use slab::Slab;
 use crate::primitive::Mutex;
 use crate::primitive::atomic::AtomicBool;
 use crate::primitive::atomic::Ordering::{Acquire, Release};
+use crate::util::may_block;
 use crate::wait::queue::Ticket;
 use crate::wait::{Event, thread};
 
@@ -245,8 +246,14 @@ impl CancellationToken {
         CancelledOwned { node: self.node, ticket: Ticket::default() }
     }
 
-    /// Waits on a plain thread until it is cancelled; not inside a task.
+    /// Waits on a plain thread until it is cancelled.
+    ///
+    /// # Panics
+    ///
+    /// Inside a task or `block_on`, where it would block a worker.
+    #[track_caller]
     pub fn cancelled_blocking(&self) {
+        may_block::check("cancelled_blocking", "`cancelled().await`");
         thread::block_on(self.cancelled());
     }
 

@@ -32,7 +32,8 @@
 //! # Threads
 //!
 //! All of it works on any executor, and the `_blocking` variants on plain threads. Inside a task
-//! those would stop the worker, and every task there.
+//! those would stop the worker, and every task there: there they panic, outside of
+//! [`block_in_place`](crate::block_in_place).
 
 mod barrier;
 mod cancellation;

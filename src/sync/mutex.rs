@@ -15,6 +15,7 @@ use std::task::{Context, Poll, ready};
 use super::TryLockError;
 use super::pool::{Claim, Pool};
 use crate::primitive::const_fn;
+use crate::util::may_block;
 use crate::wait::thread;
 
 /// A value that one task or thread at a time may use.
@@ -148,9 +149,13 @@ impl<T: ?Sized> Mutex<T> {
 
     /// Locks on a plain thread, which sleeps as long as it must.
     ///
-    /// Not for use inside a task: it would stop the worker under it, and every task there.
+    /// # Panics
+    ///
+    /// Inside a task or `block_on`, where it would block a worker.
     #[doc(alias = "blocking_lock")]
+    #[track_caller]
     pub fn lock_blocking(&self) -> MutexGuard<'_, T> {
+        may_block::check("lock_blocking", "`lock().await`");
         thread::block_on(self.lock())
     }
 

@@ -18,7 +18,7 @@ use std::task::{Context, Poll, Waker, ready};
 use crate::primitive::atomic::AtomicU64;
 use crate::primitive::atomic::Ordering::{Acquire, Relaxed, Release};
 use crate::primitive::const_fn;
-use crate::util::budget;
+use crate::util::{budget, may_block};
 use crate::wait::queue::{Left, Ticket, WaitQueue};
 use crate::wait::{Bit, thread};
 
@@ -179,8 +179,12 @@ impl Notify {
 
     /// Waits for a notification on a plain thread, which sleeps meanwhile.
     ///
-    /// Not for use inside a task: it would stop the worker under it, and every task there.
+    /// # Panics
+    ///
+    /// Inside a task or `block_on`, where it would block a worker.
+    #[track_caller]
     pub fn notified_blocking(&self) {
+        may_block::check("notified_blocking", "`notified().await`");
         thread::block_on(self.notified());
     }
 

@@ -16,6 +16,7 @@ use std::task::{Context, Poll, ready};
 use super::TryLockError;
 use super::pool::{Claim, Pool};
 use crate::primitive::const_fn;
+use crate::util::may_block;
 use crate::wait::thread;
 
 /// What a writer takes.
@@ -119,17 +120,25 @@ impl<T: ?Sized> RwLock<T> {
 
     /// Locks for reading on a plain thread, which sleeps as long as it must.
     ///
-    /// Not for use inside a task: it would stop the worker under it, and every task there.
+    /// # Panics
+    ///
+    /// Inside a task or `block_on`, where it would block a worker.
     #[doc(alias = "blocking_read")]
+    #[track_caller]
     pub fn read_blocking(&self) -> RwLockReadGuard<'_, T> {
+        may_block::check("read_blocking", "`read().await`");
         thread::block_on(self.read())
     }
 
     /// Locks for changing on a plain thread, which sleeps as long as it must.
     ///
-    /// Not for use inside a task: it would stop the worker under it, and every task there.
+    /// # Panics
+    ///
+    /// Inside a task or `block_on`, where it would block a worker.
     #[doc(alias = "blocking_write")]
+    #[track_caller]
     pub fn write_blocking(&self) -> RwLockWriteGuard<'_, T> {
+        may_block::check("write_blocking", "`write().await`");
         thread::block_on(self.write())
     }
 

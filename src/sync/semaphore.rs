@@ -10,6 +10,7 @@ use std::task::{Context, Poll, ready};
 use super::pool::{Claim, Pool, Refusal};
 use super::{OwnedSemaphorePermit, SemaphorePermit};
 use crate::primitive::const_fn;
+use crate::util::may_block;
 use crate::wait::thread;
 
 /// A number of permits, of which each task takes what it needs.
@@ -177,23 +178,31 @@ impl Semaphore {
 
     /// Takes a permit on a plain thread, which sleeps as long as it must.
     ///
-    /// Not for use inside a task: it would stop the worker under it, and every task there.
-    ///
     /// # Errors
     ///
     /// If the semaphore is closed, or closes while this waits.
+    ///
+    /// # Panics
+    ///
+    /// Inside a task or `block_on`, where it would block a worker.
+    #[track_caller]
     pub fn acquire_blocking(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
+        may_block::check("acquire_blocking", "`acquire().await`");
         thread::block_on(self.acquire())
     }
 
     /// Takes several permits on a plain thread, which sleeps as long as it must.
     ///
-    /// Not for use inside a task: it would stop the worker under it, and every task there.
-    ///
     /// # Errors
     ///
     /// If the semaphore is closed, or closes while this waits.
+    ///
+    /// # Panics
+    ///
+    /// Inside a task or `block_on`, where it would block a worker.
+    #[track_caller]
     pub fn acquire_many_blocking(&self, count: u32) -> Result<SemaphorePermit<'_>, AcquireError> {
+        may_block::check("acquire_many_blocking", "`acquire_many(count).await`");
         thread::block_on(self.acquire_many(count))
     }
 

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::panic::Location;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::id::Id;
 use super::raw::Task;
@@ -21,14 +21,21 @@ pub struct JoinError {
 pub(super) enum Failure {
     Cancelled,
     /// A payload need not be `Sync`; behind the mutex it is.
-    Panicked(Box<Mutex<Payload>>),
+    Panicked(Box<Mutex<Panic>>),
 }
 
-type Payload = Box<dyn Any + Send>;
+pub(super) struct Panic {
+    payload: Box<dyn Any + Send>,
+    /// For if nobody waits for the task.
+    hook: Option<PanicHook>,
+}
+
+/// What is called with panics that nobody has waited for.
+pub(crate) type PanicHook = Arc<dyn Fn(JoinError) + Send + Sync>;
 
 impl Failure {
-    pub(super) fn panicked(payload: Payload) -> Self {
-        Self::Panicked(Box::new(Mutex::new(payload)))
+    pub(super) fn panicked(payload: Box<dyn Any + Send>, hook: Option<PanicHook>) -> Self {
+        Self::Panicked(Box::new(Mutex::new(Panic { payload, hook })))
     }
 }
 
@@ -37,6 +44,19 @@ impl JoinError {
         let header = task.header();
         let name = task.name().map(Box::from);
         Self { id: header.id, spawned: header.location, name, failure }
+    }
+
+    /// The task has no handle any more.
+    pub(super) fn report(mut self) {
+        let hook = match &mut self.failure {
+            Failure::Cancelled => None,
+            Failure::Panicked(panic) => {
+                panic.get_mut().unwrap_or_else(PoisonError::into_inner).hook.take()
+            }
+        };
+        if let Some(hook) = hook {
+            hook(self);
+        }
     }
 
     /// The id of the task.
@@ -82,8 +102,8 @@ impl JoinError {
     /// ```
     pub fn try_into_panic(self) -> Result<Box<dyn Any + Send>, Self> {
         match self.failure {
-            Failure::Panicked(payload) => {
-                Ok(payload.into_inner().unwrap_or_else(PoisonError::into_inner))
+            Failure::Panicked(panic) => {
+                Ok(panic.into_inner().unwrap_or_else(PoisonError::into_inner).payload)
             }
             Failure::Cancelled => Err(self),
         }
@@ -110,13 +130,14 @@ impl fmt::Display for JoinError {
         }
         match failure {
             Failure::Cancelled => write!(f, "spawned at {spawned} was cancelled"),
-            Failure::Panicked(payload) => {
+            Failure::Panicked(panic) => {
                 write!(f, "spawned at {spawned} panicked")?;
-                let payload = payload.lock().unwrap_or_else(PoisonError::into_inner);
-                let message = payload
+                let panic = panic.lock().unwrap_or_else(PoisonError::into_inner);
+                let message = panic
+                    .payload
                     .downcast_ref::<&str>()
                     .copied()
-                    .or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+                    .or_else(|| panic.payload.downcast_ref::<String>().map(String::as_str));
                 message.map_or(Ok(()), |message| write!(f, ": {message}"))
             }
         }

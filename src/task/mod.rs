@@ -44,13 +44,16 @@ pub use self::abort::AbortHandle;
 pub use self::budget::{ConsumeBudget, Unconstrained, consume_budget, unconstrained};
 pub use self::builder::Builder;
 pub use self::error::JoinError;
+pub(crate) use self::error::PanicHook;
 pub use self::id::{Id, id, try_id};
 pub use self::join::JoinHandle;
 pub use self::join_set::{JoinNext, JoinSet};
 pub(crate) use self::list::{Chain, List, Stack};
 pub(crate) use self::live::{Live, UNLISTED};
 pub use self::local::{LocalSet, RunUntil, spawn_local};
-pub(crate) use self::raw::{Completed, Name, Origin, Runnable, Schedule, TaskId, spawn};
+pub(crate) use self::raw::{
+    Completed, Name, Origin, Runnable, Schedule, TaskId, catch_quietly, spawn,
+};
 pub use self::task_local::{AccessError, LocalKey, LocalScope};
 pub(crate) use self::waker::register as register_waker;
 

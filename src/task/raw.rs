@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::ptr::{self, NonNull};
 use std::task::{Context, Poll, Waker};
 
-use super::error::{Failure, JoinError};
+use super::error::{Failure, JoinError, PanicHook};
 use super::id::{self, Id};
 use super::join::JoinHandle;
 use super::state::{AfterRun, State};
@@ -24,6 +24,11 @@ use crate::primitive::atomic::Ordering::Relaxed;
 pub(crate) trait Schedule: Copy + 'static {
     /// The task has work to do: see that somebody runs it.
     fn schedule(&self, task: Runnable);
+
+    /// Who is to learn of a panic of the task if its handle does not; asked before `completed`.
+    fn panic_hook(&self) -> Option<PanicHook> {
+        None
+    }
 
     /// The task has completed. It is freed when this and the last waker and handle are dropped.
     fn completed(&self, task: Completed);
@@ -396,7 +401,7 @@ unsafe fn run<F: Future, S: Schedule, N: Name>(header: NonNull<Header>) -> After
         match poll {
             Ok(Poll::Pending) => return state.finish(run),
             Ok(Poll::Ready(output)) => Ok(output),
-            Err(payload) => Err(Failure::panicked(payload)),
+            Err(payload) => Err(Failure::panicked(payload, cell.scheduler.panic_hook())),
         }
     };
     // SAFETY: we have the right to poll, and use it up.
@@ -431,7 +436,7 @@ unsafe fn complete<F: Future, S: Schedule, N: Name>(
             }
             (Err(payload), result) => {
                 drop_quietly(result);
-                Err(Failure::panicked(payload))
+                Err(Failure::panicked(payload, scheduler.panic_hook()))
             }
         };
         let failed = result.is_err();
@@ -442,7 +447,8 @@ unsafe fn complete<F: Future, S: Schedule, N: Name>(
     let completion = state.complete(failed);
     if !completion.join_interest {
         // SAFETY: the handle is gone, so the output is ours (rule 3).
-        drop_quietly(cell.stage.with_mut(|stage| unsafe { Stage::take(stage, failed) }));
+        let result = cell.stage.with_mut(|stage| unsafe { Stage::<F>::take(stage, failed) });
+        discard(Task(header), result);
     }
     if completion.join_waker {
         // SAFETY: the handle has left it to us (rule 4).
@@ -474,7 +480,13 @@ unsafe fn drop_output<F: Future, S, N>(header: NonNull<Header>) {
     let cell = unsafe { cell::<F, S, N>(header) };
     let failed = cell.header.state.has_failed();
     // SAFETY: the output is the caller's (rule 3).
-    drop_quietly(cell.stage.with_mut(|stage| unsafe { Stage::<F>::take(stage, failed) }));
+    let result = cell.stage.with_mut(|stage| unsafe { Stage::<F>::take(stage, failed) });
+    discard(Task(header), result);
+}
+
+/// Drops what nobody has waited for.
+fn discard<T>(task: Task, result: Result<T, Failure>) {
+    catch_quietly(|| result.map_err(|failure| JoinError::new(task, failure).report()));
 }
 
 /// # Safety
@@ -495,7 +507,7 @@ unsafe fn free<F: Future, S, N>(header: NonNull<Header>) {
 }
 
 /// Runs `f`, and swallows its panic: for code of the user's that nobody waits for.
-pub(super) fn catch_quietly<R>(f: impl FnOnce() -> R) {
+pub(crate) fn catch_quietly<R>(f: impl FnOnce() -> R) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(f()))) {
         drop_quietly(payload);
     }

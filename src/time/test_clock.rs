@@ -11,8 +11,9 @@ use super::context::{self, Host};
 ///
 /// From now on [`now`](super::now) stands still, and with it all timers of the runtime, until
 /// [`advance`] moves it. When every worker is idle it moves by itself to the next timer, so that a
-/// program which waits for an hour goes on at once. (Threads of which the runtime does not know,
-/// and all but one of those in `block_on`, do not hold it back.)
+/// program which waits for an hour goes on at once. What runs in [`spawn_blocking`](crate::spawn_blocking) or
+/// [`block_in_place`](crate::block_in_place) holds it back. (Threads of which the runtime does not
+/// know, and all but one of those in `block_on`, do not.)
 ///
 /// [`Builder::start_paused`](crate::Builder::start_paused) starts a runtime like that.
 ///

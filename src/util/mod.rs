@@ -3,6 +3,7 @@
 pub(crate) mod backoff;
 pub(crate) mod budget;
 pub(crate) mod cache_padded;
+pub(crate) mod may_block;
 pub(crate) mod prompt_waker;
 pub(crate) mod rng;
 mod spin_lock;

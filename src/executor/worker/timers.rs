@@ -100,6 +100,10 @@ impl Worker<'_> {
     #[cold]
     fn pass_time(&self) -> Nap {
         let (idle, shared) = (&self.shared.idle, self.shared);
+        // The end of a closure wakes somebody for this. Before the bits are gone, by which it does.
+        if shared.blocking.is_busy() {
+            return Nap::UntilWoken;
+        }
         // So that nobody wakes up, and sets timers, between our look at them and the move.
         if !self.if_ours(|| idle.take_all()) {
             return Nap::UntilWoken;
