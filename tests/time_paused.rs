@@ -380,3 +380,21 @@ fn closures_that_block_hold_the_clock_back() {
         });
     }
 }
+
+/// Threads that wait for their first task are told of the end, also by who is just passing time.
+#[test]
+fn a_runtime_ends_while_time_passes() {
+    for _ in 0..if cfg!(miri) { 3 } else { 2_000 } {
+        let runtime = paused(3);
+        let (tx, rx) = mpsc::channel();
+        let task = runtime.spawn(async move {
+            loop {
+                sleep(HOUR).await;
+                let _ = tx.send(());
+            }
+        });
+        rx.recv().unwrap();
+        drop(runtime);
+        assert!(task.is_finished());
+    }
+}

@@ -333,6 +333,11 @@ impl Shared {
         // Ordering: pairs with the fence in `Idle::park`: who sleeps without having seen the
         // signal is seen asleep here.
         fence(SeqCst);
+        self.rouse_all();
+    }
+
+    /// Sends everybody who sleeps to work.
+    fn rouse_all(&self) {
         while let Some(seat) = self.idle.claim() {
             self.wake(Some(seat));
         }

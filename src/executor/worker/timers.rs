@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::park::Nap;
 use super::{POLLS_PER_CLOCK, Worker};
-use crate::executor::wake_all;
+use crate::executor::{SHUTDOWN, wake_all};
 use crate::time::NEVER;
 
 /// How late timers of another seat may be before somebody else fires them, while the seat is awake.
@@ -115,6 +115,10 @@ impl Worker<'_> {
         idle.release_others(self.index);
         let others = (0..shared.seats.len()).filter(|&seat| seat != self.index);
         others.for_each(|seat| shared.seats[seat].nudge());
+        if shared.signals() & SHUTDOWN != 0 {
+            // The end may have found nobody asleep.
+            shared.rouse_all();
+        }
         Nap::Over
     }
 
