@@ -36,7 +36,7 @@
 //    So it may go on any thread, and after all that the future had borrowed. What is in the place
 //    of the future follows from the state: the future until completion, then the output, or, with
 //    FAILED, the failure, until whose it is (rule 3) takes it once.
-//
+
 mod abort;
 mod budget;
 mod builder;
