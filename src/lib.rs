@@ -23,6 +23,9 @@
 //! assert_eq!(total.unwrap(), 499_500);
 //! ```
 //!
+//! [`task`] has more: sets of tasks, tasks that stay on one thread, values of a task. In a
+//! [`scope`], tasks borrow from the stack.
+//!
 //! # Channels
 //!
 //! [`channel`] has four topologies, one for each answer to "how many senders, how many

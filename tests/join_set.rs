@@ -115,6 +115,8 @@ fn dropping_the_set_aborts_its_tasks_and_detaching_does_not() {
             yield_now().await;
         }
         assert!(detached.try_join_next().is_none());
+        detached.spawn(async {});
+        detached.join_next().await.unwrap().unwrap();
         assert_eq!(detached.len(), 1);
     });
 }

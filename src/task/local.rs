@@ -250,14 +250,13 @@ impl LocalSet {
     /// Runs tasks, and sees to it that the waker is woken when there are more.
     fn turn(&self, ticket: &mut Ticket, cx: &mut Context<'_>) {
         let shared = &*self.shared;
-        let more = {
-            // Every task has a budget of its own.
-            let _budget = budget::scope();
-            // SAFETY: the set is ours, so this is its thread.
-            (0..PER_TURN).all(|_| unsafe { shared.run_one() })
-        };
+        // Every task has a budget of its own.
+        let own = budget::scope();
+        // SAFETY: the set is ours, so this is its thread.
+        let _all_ran = (0..PER_TURN).all(|_| unsafe { shared.run_one() });
+        drop(own);
         let woken = || (shared.queue.lock().len() > 0).then_some(());
-        if more || shared.told.poll_until(ticket, cx, woken).is_ready() {
+        if shared.told.poll_until(ticket, cx, woken).is_ready() {
             cx.waker().wake_by_ref();
         }
     }

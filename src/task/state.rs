@@ -24,7 +24,7 @@
 //! | CANCELLED     | `abort`                      | never                                     |
 //! | JOIN_INTEREST | from the start               | when the `JoinHandle` drops               |
 //! | JOIN_WAKER    | the handle left its waker    | the handle takes it back, to change it    |
-//! | FAILED        | with COMPLETE, if the output is a failure | never                        |
+//! | FAILED        | with COMPLETE, by a failure  | never                                     |
 //! | the rest      | references, counted          |                                           |
 
 use crate::primitive::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};

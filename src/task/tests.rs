@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
-use super::{Completed, JoinHandle, List, Origin, Runnable, Schedule, spawn};
+use super::{Completed, JoinHandle, JoinSet, List, Live, Origin, Runnable, Schedule, spawn};
 
 /// A scheduler for one test: a queue and a count.
 type Queue = &'static (Mutex<List>, AtomicUsize);
@@ -180,5 +180,48 @@ fn the_join_waker_that_came_last_is_woken() {
         run_all(queue);
         assert_eq!(counts.map(|count| count.0.load(Relaxed)), [0, 1]);
         assert!(join(handle).is_ok());
+    });
+}
+
+/// A set may hear of an end a moment before the task is complete.
+#[test]
+fn a_set_that_comes_a_moment_too_early_waits_for_the_handle() {
+    with_queue(|queue| {
+        let mut set = JoinSet::new();
+        let mut member = None;
+        set.add(async { 0 }, |theirs| {
+            member = Some(theirs);
+            start(queue, async { 7 })
+        });
+        assert!(set.try_join_next().is_none());
+        drop(member);
+        assert!(set.try_join_next().is_none());
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(pin!(set.join_next()).poll(&mut cx).is_pending());
+        run_all(queue);
+        match pin!(set.join_next()).poll(&mut cx) {
+            Poll::Ready(Some(Ok(output))) => assert_eq!(output, 7),
+            other => panic!("{other:?}"),
+        }
+        assert!(set.is_empty());
+    });
+}
+
+/// The ids of listed tasks stay theirs, and their keys are used again.
+#[test]
+fn keys_of_live_tasks_are_used_again() {
+    with_queue(|queue| {
+        let mut live = Live::default();
+        let handles: Vec<_> = (0..3).map(|_| start(queue, async {})).collect();
+        let tasks: Vec<_> = handles.iter().map(|_| queue.0.lock().unwrap().pop_front()).collect();
+        let keys: Vec<_> = tasks.iter().flatten().map(|task| live.insert(task.id())).collect();
+        assert_eq!(keys, [0, 1, 2]);
+        live.remove(1);
+        assert_eq!((live.len(), live.iter().count()), (2, 2));
+        assert_eq!(live.insert(tasks[1].as_ref().unwrap().id()), 1);
+        keys.into_iter().for_each(|key| live.remove(key));
+        assert!(live.is_empty());
+        tasks.into_iter().flatten().for_each(|task| queue.schedule(task));
+        run_all(queue);
     });
 }
