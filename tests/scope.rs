@@ -237,3 +237,21 @@ fn several_threads_have_scopes_at_once() {
     log.sort_unstable();
     assert_eq!(log, [0, 1, 2, 3]);
 }
+
+/// A thread that may block has scopes, too, on the runtime that it belongs to.
+#[test]
+fn scopes_where_one_may_block() {
+    let runtime = runtime(1);
+    let sum = |numbers: &mut [u32]| {
+        scope(|s| {
+            for n in numbers.iter_mut() {
+                s.spawn(async move { *n += 1 });
+            }
+        });
+        numbers.iter().sum::<u32>()
+    };
+    let blocking = runtime.spawn_blocking(move || sum(&mut [1, 2, 3]));
+    let in_place = runtime.spawn(async move { annulus::block_in_place(|| sum(&mut [4, 5, 6])) });
+    assert_eq!(runtime.block_on(blocking).unwrap(), 9);
+    assert_eq!(runtime.block_on(in_place).unwrap(), 18);
+}
