@@ -76,6 +76,9 @@ pub mod task;
 
 pub mod time;
 
+#[cfg_attr(not(feature = "net"), path = "reactor_off.rs")]
+mod reactor;
+
 mod executor;
 
 mod runtime;

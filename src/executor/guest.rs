@@ -23,13 +23,13 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context as TaskContext, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
 use super::context::{self, Context, Role};
 use super::worker::Worker;
-use super::{GUEST_WAITS, SHUTDOWN, Shared};
+use super::{GUEST_WAITS, SHUTDOWN, Shared, driver};
 use crate::primitive::Mutex;
 use crate::primitive::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
 use crate::primitive::atomic::{AtomicBool, AtomicUsize, fence};
@@ -93,6 +93,7 @@ pub(crate) fn block_on<F: Future>(shared: &Arc<Shared>, future: F) -> F::Output 
         // Not yet polled is as good as woken.
         woken: AtomicBool::new(true),
         thread: thread::current(),
+        shared: Arc::downgrade(shared),
         context: context.id(),
     });
     let waker = Waker::from(Arc::clone(&root));
@@ -119,6 +120,8 @@ pub(crate) fn block_on<F: Future>(shared: &Arc<Shared>, future: F) -> F::Output 
 struct Root {
     woken: AtomicBool,
     thread: Thread,
+    /// Its runtime, which a waker may outlive.
+    shared: Weak<Shared>,
     /// The id of that thread's context.
     context: usize,
 }
@@ -143,7 +146,10 @@ impl Wake for Root {
     fn wake_by_ref(self: &Arc<Self>) {
         // Ordering: Release pairs with the Acquire in `take_wake`. The thread itself is awake.
         if !self.woken.swap(true, AcqRel) && context::current_id() != self.context {
-            self.thread.unpark();
+            match self.shared.upgrade() {
+                Some(shared) => driver::wake(&shared.reactor, &self.thread),
+                None => self.thread.unpark(),
+            }
         }
     }
 }
@@ -189,9 +195,11 @@ impl<'a> Guest<'a> {
 
     /// Takes the seat of a thread that sleeps, and has that seat of its own.
     fn sit_on_a_free_seat(&mut self) -> bool {
-        let (idle, seats) = (&self.shared.idle, &self.shared.seats);
+        let Shared { idle, seats, reactor, .. } = self.shared;
         let mut parked = (0..seats.len()).filter(|&seat| idle.is_parked(seat));
-        let lent = parked.find(|&seat| seats[seat].lend(thread::current(), || idle.take(seat)));
+        let lend =
+            |&seat: &usize| seats[seat].lend(thread::current(), reactor, || idle.take(seat));
+        let lent = parked.find(lend);
         let Some(seat) = lent else { return false };
         self.sit(seat);
         self.shared.guest.withdraw(self.shared, self.context);

@@ -8,6 +8,7 @@ use super::idle::Idle;
 use super::queue::{CAPACITY, LocalQueue};
 use super::seat::{Back, Seat};
 use crate::primitive::Arc;
+use crate::reactor::Reactor;
 use crate::task::{self, Completed, JoinHandle, Origin, Runnable, Schedule};
 
 #[derive(Clone, Copy)]
@@ -238,7 +239,7 @@ fn guest_against_owner_that_wakes_up() {
         let (idle, seat) = (Arc::new(Idle::new(1)), Arc::new(Seat::new()));
         let (their_idle, their_seat) = (Arc::clone(&idle), Arc::clone(&seat));
         let guest = thread::spawn(move || {
-            let lent = their_seat.lend(std::thread::current(), || their_idle.take(0));
+            let lent = their_seat.lend(std::thread::current(), &Reactor::default(), || their_idle.take(0));
             if lent {
                 their_idle.park(0);
             }
@@ -296,7 +297,7 @@ fn return_against_go(pool_has_threads: bool) {
             (Arc::clone(&idle), Arc::clone(&seat), Arc::clone(&work));
         let other = thread::spawn(move || {
             their_work.store(1, Release);
-            if their_idle.notify().is_none() || their_seat.send_go() {
+            if their_idle.notify().is_none() || their_seat.send_go(&Reactor::default()) {
                 return;
             }
             if !pool_has_threads {
@@ -311,9 +312,9 @@ fn return_against_go(pool_has_threads: bool) {
             }
         });
         // Once when the closure is done, and again after the poll.
-        let mut back = seat.come_back(false, || idle.take(0));
+        let mut back = seat.come_back(false, &Reactor::default(), || idle.take(0));
         if matches!(back, Back::Occupied) {
-            back = seat.come_back(true, || idle.take(0));
+            back = seat.come_back(true, &Reactor::default(), || idle.take(0));
         }
         other.join().unwrap();
         let searching = match back {

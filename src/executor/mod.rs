@@ -59,6 +59,7 @@ use self::threads::Threads;
 pub(crate) use self::threads::{Hook, ThreadSettings};
 use crate::primitive::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use crate::primitive::atomic::{AtomicUsize, fence};
+use crate::reactor::Reactor;
 use crate::task::{
     self, Completed, JoinHandle, List, Name, Origin, PanicHook, Runnable, Schedule, UNLISTED,
     catch_quietly,
@@ -78,6 +79,7 @@ pub(crate) struct Shared {
     injector: CachePadded<Injector>,
     registry: Registry,
     timers: Timers,
+    reactor: Reactor,
     guest: guest::Desk,
     sharing: CachePadded<Sharing>,
     /// What workers look at between tasks: SHUTDOWN and GUEST_WAITS.
@@ -202,6 +204,7 @@ impl Shared {
             injector: CachePadded::default(),
             registry: Registry::new(seats),
             timers: Timers::new(seats, settings.paused),
+            reactor: Reactor::default(),
             guest: guest::Desk::default(),
             sharing: CachePadded::new(Sharing::new()),
             signals: CachePadded::default(),
@@ -271,7 +274,7 @@ impl Shared {
     #[inline]
     fn wake(&self, seat: Option<usize>) {
         if let Some(seat) = seat {
-            if !self.seats[seat].send_go() {
+            if !self.seats[seat].send_go(&self.reactor) {
                 self.find_stand_in(seat);
             }
         }
@@ -288,17 +291,18 @@ impl Shared {
         !self.injector.is_empty() || self.seats.iter().any(|seat| seat.has_plenty())
     }
 
-    /// Whether timers wait for a seat that sleeps to look after them.
+    /// Whether timers or sockets wait for a seat that sleeps to look after them.
     fn lacks_keeper(&self, seat: usize) -> bool {
         !self.idle.others_busy(seat)
-            && self.timers.next(|_| Duration::ZERO) < self.idle.kept_until()
+            && (self.timers.next(|_| Duration::ZERO) < self.idle.kept_until()
+                || self.reactor.lacks_watcher())
     }
 
     /// A timer was set by a thread without a seat: has somebody wake up in time.
     fn hurry(&self, time: u64) {
         if time < self.idle.kept_until() {
             match self.idle.keeper() {
-                Some(seat) => self.seats[seat].nudge(),
+                Some(seat) => self.seats[seat].nudge(&self.reactor),
                 None => self.wake(self.idle.notify_soon()),
             }
         }
@@ -483,6 +487,7 @@ fn background(shared: &Arc<Shared>, index: usize) {
         // SAFETY: the other threads have left for good, and guests outlive no runtime.
         unsafe { shared.drop_tasks(seat) };
         shared.timers.close(wake_all);
+        shared.reactor.close();
     }
 }
 

@@ -3,10 +3,12 @@
 use std::sync::OnceLock;
 use std::thread::{self, Thread};
 
+use super::driver;
 use super::queue::LocalQueue;
 use crate::primitive::Mutex;
 use crate::primitive::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use crate::primitive::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64};
+use crate::reactor::Reactor;
 use crate::task::Runnable;
 
 /// A worker's place: tasks that wait there, and how to wake who sits there.
@@ -94,13 +96,27 @@ impl Seat {
     }
 
     /// Has a guest sit here, if none does and `take` gets it the seat's bit.
-    pub(super) fn lend(&self, thread: Thread, take: impl FnOnce() -> bool) -> bool {
+    pub(super) fn lend(
+        &self,
+        thread: Thread,
+        reactor: &Reactor,
+        take: impl FnOnce() -> bool,
+    ) -> bool {
         let mut chair = self.chair.lock();
         let taken = chair.guest.is_none() && take();
         if taken {
             chair.guest = Some(thread);
+            // The guest is to wait for sockets here, and not a thread without a seat.
+            if let Some(owner) = self.owner.get() {
+                reactor.kick(owner.id());
+            }
         }
         taken
+    }
+
+    /// Whether a guest sits here.
+    pub(super) fn has_guest(&self) -> bool {
+        self.chair.lock().guest.is_some()
     }
 
     /// Has the seat's own thread get its bit back with `take`, unless the bit is a guest's.
@@ -117,7 +133,7 @@ impl Seat {
 
     /// The seat's own thread is back. If somebody else sits here it stays away, or, if it `asks`,
     /// waits for a "go".
-    pub(super) fn come_back(&self, asks: bool, take: impl FnOnce() -> bool) -> Back {
+    pub(super) fn come_back(&self, asks: bool, reactor: &Reactor, take: impl FnOnce() -> bool) -> Back {
         let mut chair = self.chair.lock();
         let summons = chair.summons.take();
         if summons.is_some() || (chair.guest.is_none() && take()) {
@@ -128,7 +144,7 @@ impl Seat {
             chair.away = false;
             if let Some(guest) = &chair.guest {
                 self.wanted.store(true, Relaxed);
-                guest.unpark();
+                driver::wake(reactor, guest);
             }
         }
         Back::Occupied
@@ -162,7 +178,7 @@ impl Seat {
 
     /// Sends who sleeps here to work; false if that one is away, and somebody else is needed.
     #[must_use]
-    pub(super) fn send_go(&self) -> bool {
+    pub(super) fn send_go(&self, reactor: &Reactor) -> bool {
         let mut chair = self.chair.lock();
         if chair.away && chair.guest.is_none() {
             chair.summons = Some(Summons::Pending);
@@ -171,15 +187,22 @@ impl Seat {
         // Ordering: Release pairs with the Acquire in `take_go`.
         self.go[usize::from(chair.guest.is_some())].store(true, Release);
         if let Some(thread) = chair.guest.as_ref().or(self.owner.get()) {
-            thread.unpark();
+            driver::wake(reactor, thread);
         }
         true
     }
 
     /// Has who sleeps here, with or without the seat's bit, look at the time again.
-    pub(super) fn nudge(&self) {
+    pub(super) fn nudge(&self, reactor: &Reactor) {
         let chair = self.chair.lock();
-        chair.guest.iter().chain(self.owner.get()).for_each(Thread::unpark);
+        let sleepers = chair.guest.iter().chain(self.owner.get());
+        sleepers.for_each(|thread| driver::wake(reactor, thread));
+    }
+
+    /// Whether there is a "go".
+    pub(super) fn has_go(&self, guest: bool) -> bool {
+        // Ordering: as in `take_go`.
+        self.go[usize::from(guest)].load(Acquire)
     }
 
     /// Takes a "go" that was meant for the guest, or for the seat's own thread.

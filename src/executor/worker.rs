@@ -1,5 +1,6 @@
 //! The loop of who sits on a seat.
 
+mod events;
 mod park;
 mod timers;
 
@@ -13,6 +14,7 @@ use super::sharing::Window;
 use super::{GUEST_WAITS, SHUTDOWN, Shared, in_place};
 use crate::primitive::atomic::Ordering::Relaxed;
 use crate::primitive::{may_spin, spin_loop};
+use crate::reactor::Ready;
 use crate::task::{List, Runnable};
 use crate::util::{Rng, budget};
 
@@ -56,6 +58,13 @@ pub(super) struct Worker<'a> {
     /// The keeper's part, if it is ours.
     keeps: Option<Kept>,
     nap: Duration,
+    /// What the reactor has fetched for us.
+    ready: Ready,
+    /// When we last looked at the sockets between tasks.
+    looked: Option<Instant>,
+    /// Whether we have waited in the system's poll, and when a seat was last woken for that.
+    watched: bool,
+    entrusted: Option<Instant>,
     spin: Duration,
     clock: Clock,
 }
@@ -102,6 +111,10 @@ impl<'a> Worker<'a> {
             sentinel: false,
             keeps: None,
             nap: NAP,
+            ready: Ready::default(),
+            looked: None,
+            watched: false,
+            entrusted: None,
             spin: SHORTEST_SPIN,
             clock: Clock::default(),
         }
@@ -151,6 +164,9 @@ impl<'a> Worker<'a> {
         }
         if self.sentinel {
             self.resign_sentinel();
+        }
+        if self.watched {
+            self.entrust_sockets();
         }
         if self.context.is_concerned() {
             self.entrust_timers();
@@ -239,7 +255,7 @@ impl<'a> Worker<'a> {
     /// Looks at the timers that are due, and for work in the other queues. `None` also when
     /// `called`, or when somebody was woken who is no task of this seat.
     pub(super) fn search(&mut self, called: impl Fn() -> bool) -> Option<Runnable> {
-        if self.fire_due(Instant::now) {
+        if self.fire_due(Instant::now) || self.look_at_sockets() {
             return self.next();
         }
         if !self.searching {
@@ -331,6 +347,7 @@ impl<'a> Worker<'a> {
     fn look_at_clock(&mut self) {
         let now = Instant::now();
         self.fire_due(|| now);
+        self.glance_at_sockets(now);
         let polls = std::mem::take(&mut self.clock.polls);
         let operations = std::mem::take(&mut self.clock.operations);
         self.seat.count_operations(operations);

@@ -76,13 +76,21 @@ impl Worker<'_> {
             if called() && self.take_back() {
                 return;
             }
-            driver::wait(nap);
-            if nap.take().is_none() {
+            // While a guest sits on our seat, it waits for sockets in our stead.
+            let (seat, is_guest) = (self.seat, self.is_guest);
+            let seated = || is_guest || !seat.has_guest();
+            let stay = || !seat.has_go(is_guest) && !called() && seated();
+            let reactor = &self.shared.reactor;
+            let watch = reactor.exists() && seated();
+            self.watched |= driver::wait(reactor, nap, &mut self.ready, watch, stay);
+            if nap.take().is_none() && self.ready.is_empty() {
                 continue;
             }
             if self.take_back() {
+                self.tell(true);
                 return;
             }
+            self.tell(false);
             // Claimed: for work, then the "go" is near; or by a guest, then it may be far.
             if self.sentinel {
                 self.resign_sentinel();

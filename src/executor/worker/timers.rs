@@ -51,6 +51,9 @@ impl Worker<'_> {
     pub(in crate::executor) fn glance_at_clock(&mut self) {
         if self.tick % POLLS_PER_CLOCK == 0 {
             self.fire_due(Instant::now);
+            if self.shared.reactor.exists() {
+                self.glance_at_sockets(Instant::now());
+            }
         }
     }
 
@@ -114,7 +117,7 @@ impl Worker<'_> {
         }
         idle.release_others(self.index);
         let others = (0..shared.seats.len()).filter(|&seat| seat != self.index);
-        others.for_each(|seat| shared.seats[seat].nudge());
+        others.for_each(|seat| shared.seats[seat].nudge(&shared.reactor));
         if shared.signals() & SHUTDOWN != 0 {
             // The end may have found nobody asleep.
             shared.rouse_all();

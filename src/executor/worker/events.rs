@@ -1,0 +1,84 @@
+//! What a worker does for sockets: fetches what the system has to tell, and tells it.
+//!
+//! | when | it looks |
+//! |---|---|
+//! | it has no task | before it looks at other seats |
+//! | between polls | when it looks at the clock, and 50 µs have passed since it last did |
+//! | it sleeps | waits in the system's poll, if no other does |
+//!
+//! Who leaves the system's poll to work leaves it to nobody, so that a message in and out wakes
+//! nobody else. In case that its poll takes long, it wakes a seat to be the sentinel, if there
+//! is none; at most once in nine tenths of a sentinel's nap, so that one who was woken before has
+//! not looked up yet.
+
+use std::time::{Duration, Instant};
+
+use super::Worker;
+
+/// How long sockets wait while tasks run, if those allow.
+const LOOK_EVERY: Duration = Duration::from_micros(50);
+/// A little less than the sentinel sleeps at first.
+const ENTRUST_EVERY: Duration = Duration::from_micros(900);
+
+impl Worker<'_> {
+    /// Between tasks: as `look_at_sockets`, if it is time.
+    #[inline]
+    pub(super) fn glance_at_sockets(&mut self, now: Instant) {
+        if self.shared.reactor.exists() && self.looked.is_none_or(|last| now - last >= LOOK_EVERY) {
+            self.looked = Some(now);
+            self.fetch();
+        }
+    }
+
+    /// Wakes who waits for sockets that are ready; says whether any was.
+    #[inline]
+    pub(super) fn look_at_sockets(&mut self) -> bool {
+        self.shared.reactor.exists() && self.fetch()
+    }
+
+    #[cold]
+    fn fetch(&mut self) -> bool {
+        self.shared.reactor.look(&mut self.ready);
+        self.tell(true)
+    }
+
+    /// Tells what was fetched. Unless the seat is ours (`seated`), tasks go to the injector.
+    pub(super) fn tell(&mut self, seated: bool) -> bool {
+        if self.ready.is_empty() {
+            return false;
+        }
+        if !seated {
+            self.context.set_seat(None);
+            self.ready.fire();
+            self.context.set_seat(Some(self.index));
+            return true;
+        }
+        let (idle, seat) = (&self.shared.idle, self.seat);
+        // What is woken runs here in a moment, and nobody else need be woken to watch over it.
+        let sentinel = !self.sentinel && idle.become_sentinel();
+        self.ready.fire();
+        if let Some(last) = seat.take_slot() {
+            // SAFETY: we sit here.
+            unsafe { self.shared.push_here(seat, last) };
+        }
+        if sentinel {
+            idle.resign_sentinel();
+        }
+        if seat.queue.len() > 1 && idle.lacks_sentinel() {
+            self.shared.wake(idle.notify_soon());
+        }
+        true
+    }
+
+    /// About to run something after a wait in the system's poll.
+    pub(super) fn entrust_sockets(&mut self) {
+        if !std::mem::take(&mut self.watched) || !self.shared.idle.lacks_sentinel() {
+            return;
+        }
+        let now = Instant::now();
+        if self.entrusted.is_none_or(|last| now - last >= ENTRUST_EVERY) {
+            self.entrusted = Some(now);
+            self.shared.wake(self.shared.idle.notify_soon());
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! A source as the reactor knows it: what is known of it, and who waits.
+
+use std::io;
+use std::task::{Context, Poll};
+
+use super::readiness::{Direction, Edge, Readiness};
+use crate::wait::Event;
+use crate::wait::queue::Ticket;
+
+/// See the module's page.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    /// Where the reactor keeps it.
+    key: usize,
+    readiness: Readiness,
+    readers: Event,
+    writers: Event,
+}
+
+impl Entry {
+    pub(super) fn new(key: usize) -> Self {
+        let readiness = Readiness::new();
+        Self { key, readiness, readers: Event::default(), writers: Event::default() }
+    }
+
+    pub(super) fn key(&self) -> usize {
+        self.key
+    }
+
+    fn event(&self, direction: Direction) -> &Event {
+        match direction {
+            Direction::Read => &self.readers,
+            Direction::Write => &self.writers,
+        }
+    }
+
+    /// Notes what the system says, and wakes whom it concerns.
+    pub(super) fn tell(&self, edge: Edge) {
+        self.readiness.tell(edge);
+        for direction in [Direction::Read, Direction::Write] {
+            if edge.concerns(direction) {
+                self.event(direction).notify();
+            }
+        }
+    }
+
+    /// Ready when the source may be tried in this direction.
+    pub(crate) fn poll_ready(
+        &self,
+        direction: Direction,
+        ticket: &mut Ticket,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        let attempt = || {
+            let seen = self.readiness.look();
+            let gone = || if seen.is_gone() { Err(super::gone()) } else { Ok(()) };
+            seen.is_ready(direction).then(gone)
+        };
+        self.event(direction).poll_until(ticket, cx, attempt)
+    }
+
+    /// Ready with what `operation` gives; waits while it would block. `took_all` says of a result
+    /// that there was no more, so that the next operation need not try in vain.
+    pub(crate) fn poll_io<R>(
+        &self,
+        direction: Direction,
+        ticket: &mut Ticket,
+        cx: &mut Context<'_>,
+        mut operation: impl FnMut() -> io::Result<R>,
+        took_all: impl Fn(&R) -> bool,
+    ) -> Poll<io::Result<R>> {
+        let attempt = || self.attempt(direction, &mut operation, &took_all);
+        self.event(direction).poll_until(ticket, cx, attempt)
+    }
+
+    /// Tries while something is known to be there; None when the source would block.
+    fn attempt<R>(
+        &self,
+        direction: Direction,
+        operation: &mut impl FnMut() -> io::Result<R>,
+        took_all: &impl Fn(&R) -> bool,
+    ) -> Option<io::Result<R>> {
+        loop {
+            let seen = self.readiness.look();
+            if seen.is_gone() {
+                return Some(Err(super::gone()));
+            }
+            if !seen.is_ready(direction) {
+                return None;
+            }
+            match operation() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.readiness.clear(seen, direction);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(result) => {
+                    if cfg!(unix) && took_all(&result) {
+                        self.readiness.clear_open(seen, direction);
+                    }
+                    return Some(Ok(result));
+                }
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+
+    /// One try, which does not wait.
+    pub(crate) fn try_io<R>(
+        &self,
+        direction: Direction,
+        mut operation: impl FnMut() -> io::Result<R>,
+    ) -> io::Result<R> {
+        let would_block = || Err(io::ErrorKind::WouldBlock.into());
+        self.attempt(direction, &mut operation, &|_| false).unwrap_or_else(would_block)
+    }
+
+    /// Ends a wait, also of an operation that is dropped.
+    pub(crate) fn leave(&self, direction: Direction, ticket: &mut Ticket) {
+        self.event(direction).leave(ticket);
+    }
+}

@@ -1,0 +1,273 @@
+//! The reactor of a runtime: asks the system which sources are ready, and wakes who waits.
+//!
+//! # Invariants
+//!
+//! 1. A runtime has none until its first source. A program without I/O pays one load of a line
+//!    that nobody writes, now and then, and no call of the system.
+//! 2. One thread at a time is at the system's poll: the [`Poller`] is behind a lock that is
+//!    only tried. Who does not get it need not look, since another does.
+//! 3. A source's token has a generation, so that an event which was fetched before the source
+//!    left never reaches one that took its place. A source leaves the system's poll before it is
+//!    closed.
+//! 4. What was fetched is told ([`Ready::fire`]) without any lock, since wakers are foreign code.
+//! 5. When the runtime ends, every source is told that it is gone, and later ones are refused: who
+//!    waits gets an error.
+//!
+//! # Waking who waits in the poll
+//!
+//! A thread sleeps in `park`, or in the poll, which a mere `unpark` does not end. Who goes to sleep
+//! in the poll writes its name (`asleep`, under a lock), **fence**, looks once more for a reason
+//! to be awake, and waits. Who wakes a thread makes the reason, **fence**, looks whether there
+//! is a reactor and whether the name is that thread's, and if so takes the name off and writes to
+//! the poll ([`mio::Waker`]). If the waker's turn at the lock is first, the sleeper finds the
+//! reason; if the sleeper's, the waker finds the name. (The fences are for who found no
+//! reactor at all.) A write that comes late ends the next wait in vain, and nothing else.
+//!
+//! # Who waits there
+//!
+//! Whoever goes to sleep on a seat and gets the poller: so it is one of the sleepers if any sleeps.
+//! See `executor/worker/events.rs` for what the seats do between tasks.
+
+mod entry;
+#[cfg_attr(not(any(target_os = "linux", target_os = "android")), path = "rounded.rs")]
+mod precise;
+mod readiness;
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::thread::{self, ThreadId};
+use std::time::Duration;
+
+use mio::event::Source;
+use mio::{Events, Interest, Poll, Token, Waker};
+use slab::Slab;
+
+pub(crate) use self::entry::Entry;
+pub(crate) use self::readiness::Direction;
+use self::readiness::Edge;
+use crate::primitive::atomic::Ordering::SeqCst;
+use crate::primitive::atomic::fence;
+use crate::util::SpinLock;
+
+/// Events fetched at once.
+const EVENTS: usize = 256;
+/// The token of the `Waker`.
+const WAKE: Token = Token(usize::MAX);
+/// Half of a token is the key, half the generation.
+const HALF: u32 = usize::BITS / 2;
+const KEY: usize = (1 << HALF) - 1;
+
+/// A runtime's place for a reactor.
+#[derive(Debug, Default)]
+pub(crate) struct Reactor(OnceLock<Arc<Driver>>);
+
+/// The reactor, when there is one.
+#[derive(Debug)]
+pub(crate) struct Driver {
+    poller: Mutex<Poller>,
+    registry: mio::Registry,
+    waker: Waker,
+    /// Who waits in the poll.
+    asleep: SpinLock<Option<ThreadId>>,
+    sources: Mutex<Sources>,
+}
+
+#[derive(Debug)]
+struct Poller {
+    poll: Poll,
+    events: Events,
+}
+
+#[derive(Debug, Default)]
+struct Sources {
+    entries: Slab<(usize, Arc<Entry>)>,
+    /// The last one's.
+    generation: usize,
+    closed: bool,
+}
+
+/// What was fetched from the system and not been told yet.
+#[derive(Debug, Default)]
+pub(crate) struct Ready(Vec<(Arc<Entry>, Edge)>);
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Reactor {
+    /// The reactor; the first call starts it, and then calls `started`.
+    pub(crate) fn driver(&self, started: impl FnOnce()) -> io::Result<&Arc<Driver>> {
+        if let Some(driver) = self.0.get() {
+            return Ok(driver);
+        }
+        // Of two who are first at once, one drops its own.
+        let driver = Arc::new(Driver::new()?);
+        let driver = self.0.get_or_init(|| driver);
+        started();
+        Ok(driver)
+    }
+
+    #[inline]
+    pub(crate) fn exists(&self) -> bool {
+        self.0.get().is_some()
+    }
+
+    /// Has a thread that waits in the poll go on; the reason must be there already.
+    pub(crate) fn kick(&self, thread: ThreadId) {
+        // Ordering: pairs with the fence in `Driver::wait`.
+        fence(SeqCst);
+        if let Some(driver) = self.0.get() {
+            driver.kick(thread);
+        }
+    }
+
+    /// Whether there are sources, and nobody waits for them.
+    pub(crate) fn lacks_watcher(&self) -> bool {
+        let lacks = |driver: &Arc<Driver>| {
+            driver.asleep.lock().is_none() && !lock(&driver.sources).entries.is_empty()
+        };
+        self.0.get().is_some_and(lacks)
+    }
+
+    /// Fetches what is there, unless another is at it.
+    pub(crate) fn look(&self, ready: &mut Ready) {
+        if let Some(driver) = self.0.get() {
+            if let Some(mut poller) = driver.try_poller() {
+                driver.fetch(&mut poller, Some(Duration::ZERO), ready);
+            }
+        }
+    }
+
+    /// Waits for what comes, for so long at most, while `stay` says so; may return early. False:
+    /// there is no reactor, or another waits there.
+    pub(crate) fn wait(
+        &self,
+        time: Option<Duration>,
+        ready: &mut Ready,
+        stay: impl FnOnce() -> bool,
+    ) -> bool {
+        let Some(driver) = self.0.get() else { return false };
+        let Some(mut poller) = driver.try_poller() else { return false };
+        *driver.asleep.lock() = Some(thread::current().id());
+        // Ordering: pairs with the fence in `kick`.
+        fence(SeqCst);
+        let time = if stay() { time } else { Some(Duration::ZERO) };
+        driver.fetch(&mut poller, time, ready);
+        *driver.asleep.lock() = None;
+        true
+    }
+
+    /// The runtime has ended.
+    pub(crate) fn close(&self) {
+        let Some(driver) = self.0.get() else { return };
+        let mut sources = lock(&driver.sources);
+        sources.closed = true;
+        let gone = |(_, (_, entry)): (usize, &(usize, Arc<Entry>))| (entry.clone(), Edge::gone());
+        let mut ready = Ready(sources.entries.iter().map(gone).collect());
+        drop(sources);
+        ready.fire();
+    }
+}
+
+impl Driver {
+    fn new() -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let registry = poll.registry().try_clone()?;
+        let waker = Waker::new(&registry, WAKE)?;
+        let poller = Mutex::new(Poller { poll, events: Events::with_capacity(EVENTS) });
+        let asleep = SpinLock::new(None);
+        Ok(Self { poller, registry, waker, asleep, sources: Mutex::default() })
+    }
+
+    fn try_poller(&self) -> Option<MutexGuard<'_, Poller>> {
+        match self.poller.try_lock() {
+            Ok(poller) => Some(poller),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    fn kick(&self, thread: ThreadId) {
+        let mut asleep = self.asleep.lock();
+        let waits = *asleep == Some(thread);
+        if waits {
+            *asleep = None;
+        }
+        drop(asleep);
+        if waits {
+            self.waker.wake().expect("the poll can be woken");
+        }
+    }
+
+    /// Fetches once. A signal ends the wait early, with nothing.
+    fn fetch(&self, poller: &mut Poller, time: Option<Duration>, ready: &mut Ready) {
+        let Poller { poll, events } = poller;
+        match precise::poll(poll, events, time) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return,
+            Err(error) => panic!("the system's poll failed: {error}"),
+        }
+        if events.is_empty() {
+            return;
+        }
+        let sources = lock(&self.sources);
+        for event in &*events {
+            let Token(token) = event.token();
+            if let Some((generation, entry)) = sources.entries.get(token & KEY) {
+                if token >> HALF == *generation {
+                    ready.0.push((Arc::clone(entry), Edge::of(event)));
+                }
+            }
+        }
+    }
+
+    /// Has the system tell of a source.
+    pub(crate) fn register(&self, source: &mut impl Source) -> io::Result<Arc<Entry>> {
+        let mut sources = lock(&self.sources);
+        if sources.closed {
+            return Err(gone());
+        }
+        // Never as large as in `WAKE`.
+        let generation = (sources.generation + 1) % KEY;
+        let key = sources.entries.vacant_key();
+        if key >= KEY {
+            return Err(io::Error::other("there are too many sources for one runtime"));
+        }
+        let entry = Arc::new(Entry::new(key));
+        // Under the lock, so that its first event finds it.
+        let token = Token(generation << HALF | key);
+        self.registry.register(source, token, Interest::READABLE | Interest::WRITABLE)?;
+        sources.entries.insert((generation, Arc::clone(&entry)));
+        sources.generation = generation;
+        Ok(entry)
+    }
+
+    /// Has the system tell no more of it. Call this before the source is closed.
+    pub(crate) fn deregister(&self, source: &mut impl Source, entry: &Entry) {
+        // If the system has forgotten it already, all the better.
+        let _ = self.registry.deregister(source);
+        let removed = lock(&self.sources).entries.remove(entry.key());
+        // Its wakers are foreign code.
+        drop(removed);
+    }
+}
+
+/// The error of a source whose runtime has ended.
+pub(crate) fn gone() -> io::Error {
+    io::Error::other("the runtime of this socket has ended; make sockets in the runtime that lives")
+}
+
+impl Ready {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Wakes whoever waited. A foreign waker that panics is no reason for a worker to end.
+    pub(crate) fn fire(&mut self) {
+        for (entry, edge) in self.0.drain(..) {
+            // The panic has been reported by its hook.
+            drop(catch_unwind(AssertUnwindSafe(|| entry.tell(edge))));
+        }
+    }
+}
