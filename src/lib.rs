@@ -58,6 +58,10 @@
 //!
 //! [`time`] has sleeps, limits of time and ticks, and a clock that tests can move.
 //!
+//! # Sockets
+//!
+//! With the feature `net`, which is on by default, `annulus::net` has TCP, UDP and Unix sockets.
+//!
 //! # Cancelling
 //!
 //! A future that is dropped before it is ready has done nothing: a receive has taken no message,
@@ -90,6 +94,9 @@ pub use runtime::{
 pub use task::{JoinError, JoinHandle};
 
 mod macros;
+
+#[cfg(feature = "net")]
+pub mod net;
 
 pub mod sync;
 

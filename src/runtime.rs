@@ -187,6 +187,12 @@ fn global() -> &'static Runtime {
     })
 }
 
+/// The reactor of the runtime that this thread is in, else of the global one.
+#[cfg(feature = "net")]
+pub(crate) fn driver() -> io::Result<Arc<crate::reactor::Driver>> {
+    executor::driver_here().unwrap_or_else(|| global().shared.driver())
+}
+
 /// Runs a future to its end on this thread, on the global runtime.
 ///
 /// The global runtime starts with the first call of this or of [`spawn`], with one worker for

@@ -322,6 +322,13 @@ impl Shared {
         }
     }
 
+    /// The reactor. The first call starts it.
+    #[cfg(feature = "net")]
+    pub(crate) fn driver(&self) -> io::Result<Arc<crate::reactor::Driver>> {
+        // Those who sleep already do not wait there: one of them is to begin.
+        self.reactor.driver(|| self.wake(self.idle.notify())).cloned()
+    }
+
     fn signals(&self) -> usize {
         self.signals.load(Relaxed)
     }
@@ -442,6 +449,13 @@ where
 pub(crate) fn current() -> Option<Arc<Shared>> {
     // SAFETY: a runtime stays alive while a thread is in it.
     context::current().map(|(home, _)| unsafe { home.share() })
+}
+
+/// The reactor of the runtime that this thread is in, if it is in one.
+#[cfg(feature = "net")]
+pub(crate) fn driver_here() -> Option<io::Result<Arc<crate::reactor::Driver>>> {
+    // SAFETY: a runtime stays alive while a thread is in it.
+    context::current().map(|(home, _)| unsafe { home.shared() }.driver())
 }
 
 /// Starts a background thread for each seat.

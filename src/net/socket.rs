@@ -43,7 +43,12 @@ impl<S: Source> Socket<S> {
     pub(super) fn new(mut io: S) -> io::Result<Self> {
         let driver = crate::runtime::driver()?;
         let entry = driver.register(&mut io)?;
-        Ok(Self { io: Some(io), entry, driver, tickets: Default::default() })
+        Ok(Self {
+            io: Some(io),
+            entry,
+            driver,
+            tickets: [(); 2].map(|()| SpinLock::new(Ticket::default())),
+        })
     }
 
     pub(super) fn io(&self) -> &S {
@@ -95,7 +100,7 @@ impl<S: Source> Socket<S> {
     pub(super) fn try_io<R>(
         &self,
         direction: Direction,
-        operation: impl Fn(&S) -> io::Result<R>,
+        mut operation: impl FnMut(&S) -> io::Result<R>,
     ) -> io::Result<R> {
         self.entry.try_io(direction, || operation(self.io()))
     }
@@ -105,7 +110,7 @@ impl<S: Source> Socket<S> {
         &self,
         direction: Direction,
         cx: &mut Context<'_>,
-        operation: impl Fn(&S) -> io::Result<R>,
+        mut operation: impl FnMut(&S) -> io::Result<R>,
         took_all: impl Fn(&R) -> bool,
     ) -> Poll<io::Result<R>> {
         // Not under the lock, since wakers are cloned and dropped.

@@ -1,0 +1,198 @@
+//! Sockets of the file system.
+
+use std::fmt;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net::Shutdown;
+use std::os::unix::net::{self as std_net, SocketAddr};
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_io::{AsyncRead, AsyncWrite};
+
+use super::split::sealed::Sealed;
+use super::split::{EndWriting, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
+use super::{socket::Socket, stream};
+use crate::reactor::Direction;
+
+/// A Unix socket that accepts connections.
+pub struct UnixListener {
+    socket: Socket<mio::net::UnixListener>,
+}
+
+/// A connection between Unix sockets.
+pub struct UnixStream {
+    socket: Socket<mio::net::UnixStream>,
+}
+
+/// A Unix socket for datagrams.
+pub struct UnixDatagram {
+    socket: Socket<mio::net::UnixDatagram>,
+}
+
+impl UnixListener {
+    /// Listens at `path`, where nothing may be yet.
+    ///
+    /// # Errors
+    ///
+    /// If the system refuses.
+    pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
+        Self::from_mio(mio::net::UnixListener::bind(path)?)
+    }
+
+    /// Waits for a connection.
+    ///
+    /// # Errors
+    ///
+    /// As `accept` of std's listener.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, it has accepted nothing.
+    pub async fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
+        let (stream, addr) = self.socket.run(Direction::Read, |io| io.accept()).await?;
+        Ok((UnixStream::from_mio(stream)?, addr))
+    }
+
+    /// The address at which it listens.
+    ///
+    /// # Errors
+    ///
+    /// If the system does not say.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.io().local_addr()
+    }
+}
+
+impl UnixStream {
+    /// Connects to the listener at `path`.
+    ///
+    /// # Errors
+    ///
+    /// As `connect` of std's stream; `WouldBlock` if too many wait there already.
+    pub async fn connect(path: impl AsRef<Path>) -> io::Result<Self> {
+        let stream = Self::from_mio(mio::net::UnixStream::connect(path)?)?;
+        stream.writable().await?;
+        match stream.take_error()? {
+            Some(error) => Err(error),
+            None => Ok(stream),
+        }
+    }
+
+    /// Two streams that are connected with each other.
+    ///
+    /// # Errors
+    ///
+    /// If the system refuses.
+    pub fn pair() -> io::Result<(Self, Self)> {
+        let (one, other) = mio::net::UnixStream::pair()?;
+        Ok((Self::from_mio(one)?, Self::from_mio(other)?))
+    }
+
+    /// The address of this end.
+    ///
+    /// # Errors
+    ///
+    /// If the system does not say.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.io().local_addr()
+    }
+
+    /// The address of the other end.
+    ///
+    /// # Errors
+    ///
+    /// If it is not connected.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.io().peer_addr()
+    }
+}
+
+impl UnixDatagram {
+    /// Makes a socket at `path`, where nothing may be yet.
+    ///
+    /// # Errors
+    ///
+    /// If the system refuses.
+    pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
+        Self::from_mio(mio::net::UnixDatagram::bind(path)?)
+    }
+
+    /// Two sockets that are connected with each other.
+    ///
+    /// # Errors
+    ///
+    /// If the system refuses.
+    pub fn pair() -> io::Result<(Self, Self)> {
+        let (one, other) = mio::net::UnixDatagram::pair()?;
+        Ok((Self::from_mio(one)?, Self::from_mio(other)?))
+    }
+
+    /// Sends a datagram to the peer.
+    ///
+    /// # Errors
+    ///
+    /// As `send` of std's socket.
+    pub async fn send(&self, buf: &[u8]) -> io::Result<usize> {
+        self.socket.run(Direction::Write, |io| io.send(buf)).await
+    }
+
+    /// Receives a datagram; what `buf` has no room for is lost.
+    ///
+    /// # Errors
+    ///
+    /// As `recv` of std's socket.
+    pub async fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.socket.run(Direction::Read, |io| io.recv(buf)).await
+    }
+
+    /// Sends a datagram to the socket at `path`.
+    ///
+    /// # Errors
+    ///
+    /// As `send_to` of std's socket.
+    pub async fn send_to(&self, buf: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
+        self.socket.run(Direction::Write, |io| io.send_to(buf, path.as_ref())).await
+    }
+
+    /// Receives a datagram, and says whose it is.
+    ///
+    /// # Errors
+    ///
+    /// As `recv_from` of std's socket.
+    pub async fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.socket.run(Direction::Read, |io| io.recv_from(buf)).await
+    }
+}
+
+stream::stream!(UnixStream, mio::net::UnixStream, std_net::UnixStream);
+stream::convert!(UnixListener, mio::net::UnixListener, std_net::UnixListener);
+stream::convert!(UnixDatagram, mio::net::UnixDatagram, std_net::UnixDatagram);
+
+impl Sealed for UnixStream {}
+
+impl EndWriting for UnixStream {
+    fn end_writing(&self) {
+        // The connection may have ended already.
+        let _ = self.shutdown(Shutdown::Write);
+    }
+}
+
+impl fmt::Debug for UnixStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.socket.fmt(f)
+    }
+}
+
+impl fmt::Debug for UnixListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.socket.fmt(f)
+    }
+}
+
+impl fmt::Debug for UnixDatagram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.socket.fmt(f)
+    }
+}
