@@ -81,7 +81,12 @@ impl<S: EndWriting> OwnedReadHalf<S> {
             return Err(ReuniteError(self, other));
         }
         other.forget();
-        Ok(Arc::into_inner(self.0).expect("there are two halves"))
+        Ok(self.alone())
+    }
+
+    /// The stream of the half that is left.
+    fn alone(self) -> S {
+        Arc::into_inner(self.0).expect("there are two halves")
     }
 }
 

@@ -62,7 +62,7 @@ impl Worker<'_> {
             unsafe { self.shared.push_here(seat, last) };
         }
         if sentinel {
-            idle.resign_sentinel();
+            self.resign_sentinel();
         }
         if seat.queue.len() > 1 && idle.lacks_sentinel() {
             self.shared.wake(idle.notify_soon());
