@@ -297,3 +297,42 @@ fn a_foreign_executor_can_wait_for_sockets() {
         assert_eq!(server.read(&mut [0; 4]).await.unwrap(), 1);
     });
 }
+
+#[test]
+fn names_and_addresses_lead_to_the_same_place() {
+    runtime(2).block_on(async {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let port = addr.port();
+        let text = addr.to_string();
+        TcpStream::connect(text.as_str()).await.unwrap();
+        TcpStream::connect(&text).await.unwrap();
+        TcpStream::connect((addr.ip(), port)).await.unwrap();
+        TcpStream::connect((String::from("127.0.0.1"), port)).await.unwrap();
+        // The first that answers: nobody is at the other end of a port that was just left.
+        let left = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        TcpStream::connect(&[left, addr][..]).await.unwrap();
+        let local = annulus::net::lookup_host(("localhost", port)).await.unwrap();
+        assert!(local.into_iter().all(|found| found.ip().is_loopback() && found.port() == port));
+        let error = TcpStream::connect("no port here").await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    });
+}
+
+#[test]
+fn a_peek_leaves_the_datagram() {
+    runtime(1).block_on(async {
+        let one = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let other = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        one.connect(other.local_addr().unwrap()).await.unwrap();
+        let mut buf = [0; 8];
+        assert_eq!(other.try_recv(&mut buf).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        one.send(b"once").await.unwrap();
+        let from = one.local_addr().unwrap();
+        assert_eq!(other.peek_from(&mut buf).await.unwrap(), (4, from));
+        other.readable().await.unwrap();
+        assert_eq!(other.try_recv_from(&mut buf).unwrap(), (4, from));
+        assert_eq!(other.try_recv(&mut buf).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(one.peer_addr().unwrap(), other.local_addr().unwrap());
+    });
+}

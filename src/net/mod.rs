@@ -46,6 +46,7 @@ mod udp;
 #[cfg(unix)]
 mod unix;
 
+pub use self::lookup::{ToSocketAddrs, lookup_host};
 pub use self::split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
 pub use self::tcp::{TcpListener, TcpStream};
 pub use self::udp::UdpSocket;

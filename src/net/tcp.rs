@@ -2,16 +2,17 @@
 
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net::{Shutdown, SocketAddr, ToSocketAddrs};
+use std::net::{Shutdown, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_io::{AsyncRead, AsyncWrite};
 
+use super::lookup::{self, ToSocketAddrs};
 use super::split::sealed::Sealed;
 use super::split::{EndWriting, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
-use super::{lookup, socket::Socket, stream};
+use super::{socket::Socket, stream};
 use crate::reactor::Direction;
 
 /// A TCP socket that accepts connections.
@@ -32,7 +33,7 @@ impl TcpListener {
     /// # Errors
     ///
     /// If the name is not found, or the system refuses every address.
-    pub async fn bind(addr: impl ToSocketAddrs + Send + 'static) -> io::Result<Self> {
+    pub async fn bind(addr: impl ToSocketAddrs) -> io::Result<Self> {
         lookup::first(
             addr,
             |addr| async move { Self::from_mio(mio::net::TcpListener::bind(addr)?) },
@@ -93,7 +94,7 @@ impl TcpStream {
     /// # Cancel safety
     ///
     /// Dropped before it is ready, it has given the connection up.
-    pub async fn connect(addr: impl ToSocketAddrs + Send + 'static) -> io::Result<Self> {
+    pub async fn connect(addr: impl ToSocketAddrs) -> io::Result<Self> {
         lookup::first(addr, |addr| async move {
             let stream = Self::from_mio(mio::net::TcpStream::connect(addr)?)?;
             // It is writable when it is connected, or never will be.
