@@ -28,7 +28,10 @@
 //! Whoever goes to sleep on a seat and gets the poller: so it is one of the sleepers if any sleeps.
 //! See `executor/worker/events.rs` for what the seats do between tasks.
 
+mod asleep;
 mod entry;
+#[cfg(all(test, annulus_loom))]
+mod loom_tests;
 #[cfg_attr(not(any(target_os = "linux", target_os = "android")), path = "rounded.rs")]
 mod precise;
 mod readiness;
@@ -43,12 +46,10 @@ use mio::event::Source;
 use mio::{Events, Interest, Poll, Token, Waker};
 use slab::Slab;
 
+use self::asleep::Asleep;
 pub(crate) use self::entry::Entry;
 pub(crate) use self::readiness::Direction;
 use self::readiness::Edge;
-use crate::primitive::atomic::Ordering::SeqCst;
-use crate::primitive::atomic::fence;
-use crate::util::SpinLock;
 
 /// Events fetched at once.
 const EVENTS: usize = 256;
@@ -68,8 +69,7 @@ pub(crate) struct Driver {
     poller: Mutex<Poller>,
     registry: mio::Registry,
     waker: Waker,
-    /// Who waits in the poll.
-    asleep: SpinLock<Option<ThreadId>>,
+    asleep: Asleep,
     sources: Mutex<Sources>,
 }
 
@@ -115,17 +115,17 @@ impl Reactor {
 
     /// Has a thread that waits in the poll go on; the reason must be there already.
     pub(crate) fn kick(&self, thread: ThreadId) {
-        // Ordering: pairs with the fence in `Driver::wait`.
-        fence(SeqCst);
+        asleep::settle();
         if let Some(driver) = self.0.get() {
-            driver.kick(thread);
+            let wake = || driver.waker.wake().expect("the poll can be woken");
+            driver.asleep.kick(thread, wake);
         }
     }
 
     /// Whether there are sources, and nobody waits for them.
     pub(crate) fn lacks_watcher(&self) -> bool {
         let lacks = |driver: &Arc<Driver>| {
-            driver.asleep.lock().is_none() && !lock(&driver.sources).entries.is_empty()
+            driver.asleep.is_nobody() && !lock(&driver.sources).entries.is_empty()
         };
         self.0.get().is_some_and(lacks)
     }
@@ -149,12 +149,10 @@ impl Reactor {
     ) -> bool {
         let Some(driver) = self.0.get() else { return false };
         let Some(mut poller) = driver.try_poller() else { return false };
-        *driver.asleep.lock() = Some(thread::current().id());
-        // Ordering: pairs with the fence in `kick`.
-        fence(SeqCst);
-        let time = if stay() { time } else { Some(Duration::ZERO) };
-        driver.fetch(&mut poller, time, ready);
-        *driver.asleep.lock() = None;
+        driver.asleep.wait(thread::current().id(), stay, |stays| {
+            let time = if stays { time } else { Some(Duration::ZERO) };
+            driver.fetch(&mut poller, time, ready);
+        });
         true
     }
 
@@ -176,7 +174,7 @@ impl Driver {
         let registry = poll.registry().try_clone()?;
         let waker = Waker::new(&registry, WAKE)?;
         let poller = Mutex::new(Poller { poll, events: Events::with_capacity(EVENTS) });
-        let asleep = SpinLock::new(None);
+        let asleep = Asleep::new();
         Ok(Self { poller, registry, waker, asleep, sources: Mutex::default() })
     }
 
@@ -185,18 +183,6 @@ impl Driver {
             Ok(poller) => Some(poller),
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
             Err(TryLockError::WouldBlock) => None,
-        }
-    }
-
-    fn kick(&self, thread: ThreadId) {
-        let mut asleep = self.asleep.lock();
-        let waits = *asleep == Some(thread);
-        if waits {
-            *asleep = None;
-        }
-        drop(asleep);
-        if waits {
-            self.waker.wake().expect("the poll can be woken");
         }
     }
 
