@@ -35,9 +35,10 @@ mod loom_tests;
 #[cfg_attr(not(any(target_os = "linux", target_os = "android")), path = "rounded.rs")]
 mod precise;
 mod readiness;
+#[cfg(all(test, unix, not(annulus_loom)))]
+mod tests;
 
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
@@ -194,11 +195,15 @@ impl Driver {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return,
             Err(error) => panic!("the system's poll failed: {error}"),
         }
-        if events.is_empty() {
-            return;
+        if !events.is_empty() {
+            self.collect(events, ready);
         }
+    }
+
+    /// Finds whom the events are about: those who are still there.
+    fn collect(&self, events: &Events, ready: &mut Ready) {
         let sources = lock(&self.sources);
-        for event in &*events {
+        for event in events {
             let Token(token) = event.token();
             if let Some((generation, entry)) = sources.entries.get(token & KEY) {
                 if token >> HALF == *generation {
@@ -249,11 +254,10 @@ impl Ready {
         self.0.is_empty()
     }
 
-    /// Wakes whoever waited. A foreign waker that panics is no reason for a worker to end.
+    /// Wakes whoever waited.
     pub(crate) fn fire(&mut self) {
         for (entry, edge) in self.0.drain(..) {
-            // The panic has been reported by its hook.
-            drop(catch_unwind(AssertUnwindSafe(|| entry.tell(edge))));
+            entry.tell(edge);
         }
     }
 }
