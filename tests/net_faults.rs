@@ -127,3 +127,45 @@ fn a_half_that_drops_leaves_the_other_waiting() {
         }
     });
 }
+
+/// The same with a runtime that had no reactor when it ended.
+#[test]
+fn a_runtime_that_has_ended_takes_no_sockets() {
+    for starts in [false, true] {
+        let first = runtime(2);
+        let handle = first.handle();
+        if starts {
+            drop(first.block_on(pair()));
+        }
+        drop(first);
+        handle.block_on(async {
+            let error = TcpListener::bind("127.0.0.1:0").await.unwrap_err();
+            assert!(error.to_string().contains("has ended"), "{error}");
+        });
+        let _inside = handle.enter();
+        let std = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let error = TcpListener::from_std(std).unwrap_err();
+        assert!(error.to_string().contains("has ended"), "{error}");
+    }
+}
+
+#[test]
+fn tasks_that_wait_end_with_their_runtime() {
+    for workers in [1, 2, 4] {
+        let first = runtime(workers);
+        let (client, server) = first.block_on(pair());
+        let (client, server) = (Arc::new(client), Arc::new(server));
+        let tasks: Vec<_> = (0..20)
+            .map(|n| {
+                let stream = Arc::clone(if n % 2 == 0 { &client } else { &server });
+                first.spawn(async move { stream.read(&mut [0; 8]).await.map(drop) })
+            })
+            .collect();
+        drop(first);
+        for task in tasks {
+            assert!(annulus::block_on(task).unwrap_err().is_cancelled());
+        }
+        // The tasks' references are gone with them.
+        assert!(Arc::into_inner(client).is_some() && Arc::into_inner(server).is_some());
+    }
+}

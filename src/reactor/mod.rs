@@ -11,7 +11,7 @@
 //!    closed.
 //! 4. What was fetched is told ([`Ready::fire`]) without any lock, since wakers are foreign code.
 //! 5. When the runtime ends, every source is told that it is gone, and later ones are refused: who
-//!    waits gets an error.
+//!    waits gets an error. If there is no reactor then, none starts later.
 //!
 //! # Waking who waits in the poll
 //!
@@ -60,9 +60,9 @@ const WAKE: Token = Token(usize::MAX);
 const HALF: u32 = usize::BITS / 2;
 const KEY: usize = (1 << HALF) - 1;
 
-/// A runtime's place for a reactor.
+/// A runtime's place for a reactor; `None` if the runtime has ended without one.
 #[derive(Debug, Default)]
-pub(crate) struct Reactor(OnceLock<Arc<Driver>>);
+pub(crate) struct Reactor(OnceLock<Option<Arc<Driver>>>);
 
 /// The reactor, when there is one.
 #[derive(Debug)]
@@ -99,25 +99,30 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Reactor {
     /// The reactor; the first call starts it, and then calls `started`.
     pub(crate) fn driver(&self, started: impl FnOnce()) -> io::Result<&Arc<Driver>> {
-        if let Some(driver) = self.0.get() {
-            return Ok(driver);
+        if let Some(known) = self.0.get() {
+            return known.as_ref().ok_or_else(gone);
         }
         // Of two who are first at once, one drops its own.
         let driver = Arc::new(Driver::new()?);
-        let driver = self.0.get_or_init(|| driver);
+        let driver = self.0.get_or_init(|| Some(driver)).as_ref().ok_or_else(gone)?;
         started();
         Ok(driver)
     }
 
     #[inline]
+    fn get(&self) -> Option<&Arc<Driver>> {
+        self.0.get()?.as_ref()
+    }
+
+    #[inline]
     pub(crate) fn exists(&self) -> bool {
-        self.0.get().is_some()
+        self.get().is_some()
     }
 
     /// Has a thread that waits in the poll go on; the reason must be there already.
     pub(crate) fn kick(&self, thread: ThreadId) {
         asleep::settle();
-        if let Some(driver) = self.0.get() {
+        if let Some(driver) = self.get() {
             let wake = || driver.waker.wake().expect("the poll can be woken");
             driver.asleep.kick(thread, wake);
         }
@@ -128,12 +133,12 @@ impl Reactor {
         let lacks = |driver: &Arc<Driver>| {
             driver.asleep.is_nobody() && !lock(&driver.sources).entries.is_empty()
         };
-        self.0.get().is_some_and(lacks)
+        self.get().is_some_and(lacks)
     }
 
     /// Fetches what is there, unless another is at it.
     pub(crate) fn look(&self, ready: &mut Ready) {
-        if let Some(driver) = self.0.get() {
+        if let Some(driver) = self.get() {
             if let Some(mut poller) = driver.try_poller() {
                 driver.fetch(&mut poller, Some(Duration::ZERO), ready);
             }
@@ -148,7 +153,7 @@ impl Reactor {
         ready: &mut Ready,
         stay: impl FnOnce() -> bool,
     ) -> bool {
-        let Some(driver) = self.0.get() else { return false };
+        let Some(driver) = self.get() else { return false };
         let Some(mut poller) = driver.try_poller() else { return false };
         driver.asleep.wait(thread::current().id(), stay, |stays| {
             let time = if stays { time } else { Some(Duration::ZERO) };
@@ -159,7 +164,7 @@ impl Reactor {
 
     /// The runtime has ended.
     pub(crate) fn close(&self) {
-        let Some(driver) = self.0.get() else { return };
+        let Some(driver) = self.0.get_or_init(|| None) else { return };
         let mut sources = lock(&driver.sources);
         sources.closed = true;
         let gone = |(_, (_, entry)): (usize, &(usize, Arc<Entry>))| (entry.clone(), Edge::gone());
