@@ -57,21 +57,6 @@ fn a_half_closed_peer_still_reads() {
 }
 
 #[test]
-fn ten_thousand_connections_come_and_go() {
-    runtime(2).block_on(async {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let addr = listener.local_addr().unwrap();
-        for _ in 0..200 {
-            let mut open = Vec::new();
-            for _ in 0..50 {
-                let client = TcpStream::connect(addr).await.unwrap();
-                open.push((client, listener.accept().await.unwrap().0));
-            }
-        }
-    });
-}
-
-#[test]
 fn a_runtime_that_ends_leaves_errors_and_no_waits() {
     let first = runtime(2);
     let (client, server) = first.block_on(pair());
