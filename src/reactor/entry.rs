@@ -1,6 +1,7 @@
 //! A source as the reactor knows it: what is known of it, and who waits.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll};
 
 use super::readiness::{Direction, Edge, Readiness};
@@ -34,12 +35,15 @@ impl Entry {
         }
     }
 
-    /// Notes what the system says, and wakes whom it concerns.
+    /// Notes what the system says, and wakes whom it concerns. A foreign waker that panics is no
+    /// reason for others to go on waiting, nor for a worker to end.
     pub(super) fn tell(&self, edge: Edge) {
         self.readiness.tell(edge);
         for direction in [Direction::Read, Direction::Write] {
             if edge.concerns(direction) {
-                self.event(direction).notify();
+                let notify = AssertUnwindSafe(|| self.event(direction).notify());
+                // The panic has been reported by its hook.
+                drop(catch_unwind(notify));
             }
         }
     }

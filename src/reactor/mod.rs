@@ -11,7 +11,7 @@
 //!    closed.
 //! 4. What was fetched is told ([`Ready::fire`]) without any lock, since wakers are foreign code.
 //! 5. When the runtime ends, every source is told that it is gone, and later ones are refused: who
-//!    waits gets an error.
+//!    waits gets an error. If there is no reactor then, none starts later.
 //!
 //! # Waking who waits in the poll
 //!
@@ -28,13 +28,17 @@
 //! Whoever goes to sleep on a seat and gets the poller: so it is one of the sleepers if any sleeps.
 //! See `executor/worker/events.rs` for what the seats do between tasks.
 
+mod asleep;
 mod entry;
+#[cfg(all(test, annulus_loom))]
+mod loom_tests;
 #[cfg_attr(not(any(target_os = "linux", target_os = "android")), path = "rounded.rs")]
 mod precise;
 mod readiness;
+#[cfg(all(test, unix, not(annulus_loom)))]
+mod tests;
 
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
@@ -43,12 +47,10 @@ use mio::event::Source;
 use mio::{Events, Interest, Poll, Token, Waker};
 use slab::Slab;
 
+use self::asleep::Asleep;
 pub(crate) use self::entry::Entry;
 pub(crate) use self::readiness::Direction;
 use self::readiness::Edge;
-use crate::primitive::atomic::Ordering::SeqCst;
-use crate::primitive::atomic::fence;
-use crate::util::SpinLock;
 
 /// Events fetched at once.
 const EVENTS: usize = 256;
@@ -58,9 +60,9 @@ const WAKE: Token = Token(usize::MAX);
 const HALF: u32 = usize::BITS / 2;
 const KEY: usize = (1 << HALF) - 1;
 
-/// A runtime's place for a reactor.
+/// A runtime's place for a reactor; `None` if the runtime has ended without one.
 #[derive(Debug, Default)]
-pub(crate) struct Reactor(OnceLock<Arc<Driver>>);
+pub(crate) struct Reactor(OnceLock<Option<Arc<Driver>>>);
 
 /// The reactor, when there is one.
 #[derive(Debug)]
@@ -68,8 +70,7 @@ pub(crate) struct Driver {
     poller: Mutex<Poller>,
     registry: mio::Registry,
     waker: Waker,
-    /// Who waits in the poll.
-    asleep: SpinLock<Option<ThreadId>>,
+    asleep: Asleep,
     sources: Mutex<Sources>,
 }
 
@@ -98,41 +99,46 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Reactor {
     /// The reactor; the first call starts it, and then calls `started`.
     pub(crate) fn driver(&self, started: impl FnOnce()) -> io::Result<&Arc<Driver>> {
-        if let Some(driver) = self.0.get() {
-            return Ok(driver);
+        if let Some(known) = self.0.get() {
+            return known.as_ref().ok_or_else(gone);
         }
         // Of two who are first at once, one drops its own.
         let driver = Arc::new(Driver::new()?);
-        let driver = self.0.get_or_init(|| driver);
+        let driver = self.0.get_or_init(|| Some(driver)).as_ref().ok_or_else(gone)?;
         started();
         Ok(driver)
     }
 
     #[inline]
+    fn get(&self) -> Option<&Arc<Driver>> {
+        self.0.get()?.as_ref()
+    }
+
+    #[inline]
     pub(crate) fn exists(&self) -> bool {
-        self.0.get().is_some()
+        self.get().is_some()
     }
 
     /// Has a thread that waits in the poll go on; the reason must be there already.
     pub(crate) fn kick(&self, thread: ThreadId) {
-        // Ordering: pairs with the fence in `Driver::wait`.
-        fence(SeqCst);
-        if let Some(driver) = self.0.get() {
-            driver.kick(thread);
+        asleep::settle();
+        if let Some(driver) = self.get() {
+            let wake = || driver.waker.wake().expect("the poll can be woken");
+            driver.asleep.kick(thread, wake);
         }
     }
 
     /// Whether there are sources, and nobody waits for them.
     pub(crate) fn lacks_watcher(&self) -> bool {
         let lacks = |driver: &Arc<Driver>| {
-            driver.asleep.lock().is_none() && !lock(&driver.sources).entries.is_empty()
+            driver.asleep.is_nobody() && !lock(&driver.sources).entries.is_empty()
         };
-        self.0.get().is_some_and(lacks)
+        self.get().is_some_and(lacks)
     }
 
     /// Fetches what is there, unless another is at it.
     pub(crate) fn look(&self, ready: &mut Ready) {
-        if let Some(driver) = self.0.get() {
+        if let Some(driver) = self.get() {
             if let Some(mut poller) = driver.try_poller() {
                 driver.fetch(&mut poller, Some(Duration::ZERO), ready);
             }
@@ -147,20 +153,18 @@ impl Reactor {
         ready: &mut Ready,
         stay: impl FnOnce() -> bool,
     ) -> bool {
-        let Some(driver) = self.0.get() else { return false };
+        let Some(driver) = self.get() else { return false };
         let Some(mut poller) = driver.try_poller() else { return false };
-        *driver.asleep.lock() = Some(thread::current().id());
-        // Ordering: pairs with the fence in `kick`.
-        fence(SeqCst);
-        let time = if stay() { time } else { Some(Duration::ZERO) };
-        driver.fetch(&mut poller, time, ready);
-        *driver.asleep.lock() = None;
+        driver.asleep.wait(thread::current().id(), stay, |stays| {
+            let time = if stays { time } else { Some(Duration::ZERO) };
+            driver.fetch(&mut poller, time, ready);
+        });
         true
     }
 
     /// The runtime has ended.
     pub(crate) fn close(&self) {
-        let Some(driver) = self.0.get() else { return };
+        let Some(driver) = self.0.get_or_init(|| None) else { return };
         let mut sources = lock(&driver.sources);
         sources.closed = true;
         let gone = |(_, (_, entry)): (usize, &(usize, Arc<Entry>))| (entry.clone(), Edge::gone());
@@ -176,7 +180,7 @@ impl Driver {
         let registry = poll.registry().try_clone()?;
         let waker = Waker::new(&registry, WAKE)?;
         let poller = Mutex::new(Poller { poll, events: Events::with_capacity(EVENTS) });
-        let asleep = SpinLock::new(None);
+        let asleep = Asleep::new();
         Ok(Self { poller, registry, waker, asleep, sources: Mutex::default() })
     }
 
@@ -188,18 +192,6 @@ impl Driver {
         }
     }
 
-    fn kick(&self, thread: ThreadId) {
-        let mut asleep = self.asleep.lock();
-        let waits = *asleep == Some(thread);
-        if waits {
-            *asleep = None;
-        }
-        drop(asleep);
-        if waits {
-            self.waker.wake().expect("the poll can be woken");
-        }
-    }
-
     /// Fetches once. A signal ends the wait early, with nothing.
     fn fetch(&self, poller: &mut Poller, time: Option<Duration>, ready: &mut Ready) {
         let Poller { poll, events } = poller;
@@ -208,11 +200,15 @@ impl Driver {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return,
             Err(error) => panic!("the system's poll failed: {error}"),
         }
-        if events.is_empty() {
-            return;
+        if !events.is_empty() {
+            self.collect(events, ready);
         }
+    }
+
+    /// Finds whom the events are about: those who are still there.
+    fn collect(&self, events: &Events, ready: &mut Ready) {
         let sources = lock(&self.sources);
-        for event in &*events {
+        for event in events {
             let Token(token) = event.token();
             if let Some((generation, entry)) = sources.entries.get(token & KEY) {
                 if token >> HALF == *generation {
@@ -263,11 +259,10 @@ impl Ready {
         self.0.is_empty()
     }
 
-    /// Wakes whoever waited. A foreign waker that panics is no reason for a worker to end.
+    /// Wakes whoever waited.
     pub(crate) fn fire(&mut self) {
         for (entry, edge) in self.0.drain(..) {
-            // The panic has been reported by its hook.
-            drop(catch_unwind(AssertUnwindSafe(|| entry.tell(edge))));
+            entry.tell(edge);
         }
     }
 }

@@ -27,17 +27,17 @@ pub(crate) enum Direction {
     Write,
 }
 
-const READABLE: u64 = 1;
-const WRITABLE: u64 = 1 << 1;
-const READ_CLOSED: u64 = 1 << 2;
-const WRITE_CLOSED: u64 = 1 << 3;
+pub(super) const READABLE: u64 = 1;
+pub(super) const WRITABLE: u64 = 1 << 1;
+pub(super) const READ_CLOSED: u64 = 1 << 2;
+pub(super) const WRITE_CLOSED: u64 = 1 << 3;
 const GONE: u64 = 1 << 4;
 /// One message of the system.
 const TICK: u64 = 1 << 8;
 
 /// What the system says at once of one source.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Edge(u64);
+pub(super) struct Edge(pub(super) u64);
 
 impl Edge {
     pub(super) fn of(event: &mio::event::Event) -> Self {
