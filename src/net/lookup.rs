@@ -138,7 +138,9 @@ async fn resolve(target: Target) -> io::Result<Vec<SocketAddr>> {
             Box::new(move || (host.as_str(), port).to_socket_addrs().map(Iterator::collect))
         }
     };
-    crate::runtime::spawn_blocking(lookup).await.unwrap_or_else(|error| Err(io::Error::other(error)))
+    crate::runtime::spawn_blocking(lookup)
+        .await
+        .unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 
 /// Tries all addresses of `addr`, in order, until `attempt` succeeds; else gives the last error.
