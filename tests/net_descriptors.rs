@@ -3,9 +3,12 @@
 //! Each test has a process of its own, since others would open and close descriptors meanwhile.
 #![cfg(all(feature = "net", target_os = "linux"))]
 
+use std::alloc::{GlobalAlloc, Layout, System};
 use std::fs;
 use std::io;
 use std::process::Command;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
 use std::thread;
 
 use annulus::net::{TcpListener, TcpStream, UdpSocket, UnixStream};
@@ -23,6 +26,29 @@ fn alone(name: &str, test: impl FnOnce()) {
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && text.contains("1 passed"), "{text}");
 }
+
+/// Counts what is allocated and not freed yet.
+struct Live;
+
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: the system's allocator does it, and this counts.
+unsafe impl GlobalAlloc for Live {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        LIVE.fetch_add(layout.size(), SeqCst);
+        // SAFETY: the contract is the same.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        LIVE.fetch_sub(layout.size(), SeqCst);
+        // SAFETY: as above.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Live = Live;
 
 fn runtime(workers: usize) -> Runtime {
     Builder::new().worker_threads(workers).build().unwrap()
@@ -139,15 +165,19 @@ fn what_finds_no_descriptor_says_so() {
 }
 
 #[test]
-fn ten_thousand_connections_leave_no_descriptor() {
-    alone("ten_thousand_connections_leave_no_descriptor", || {
+fn ten_thousand_connections_leave_nothing() {
+    alone("ten_thousand_connections_leave_nothing", || {
         let empty = descriptors();
         let runtime = runtime(2);
         runtime.block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let addr = listener.local_addr().unwrap();
             let before = descriptors();
+            let mut live = 0;
             for round in 0..100 {
+                if round == 10 {
+                    live = LIVE.load(SeqCst);
+                }
                 let mut open = Vec::new();
                 for _ in 0..100 {
                     let client = TcpStream::connect(addr).await.unwrap();
@@ -167,6 +197,9 @@ fn ten_thousand_connections_leave_no_descriptor() {
                 }
             }
             assert_eq!(descriptors(), before);
+            // Nothing of the other nine thousand; an entry has more than ten bytes.
+            let grown = LIVE.load(SeqCst).saturating_sub(live);
+            assert!(grown < 90_000, "{grown} bytes are left");
         });
         drop(runtime);
         assert_eq!(descriptors(), empty, "the reactor's own");
