@@ -313,3 +313,67 @@ fn a_connection_that_is_reset_in_the_queue() {
         assert_eq!(server.read(&mut [0]).await.unwrap(), 1);
     });
 }
+
+/// Urgent data stops a read short of what else is there, and no edge tells of that again.
+#[test]
+fn urgent_bytes_hold_up_no_others() {
+    runtime(1).block_on(async {
+        for _ in 0..50 {
+            let (client, server) = pair().await;
+            let fd = std::os::fd::AsRawFd::as_raw_fd(&client);
+            for (bytes, flags) in [("ab", 0), ("!", libc::MSG_OOB), ("cd", 0)] {
+                // SAFETY: the bytes are there through the call.
+                let sent = unsafe { libc::send(fd, bytes.as_ptr().cast(), bytes.len(), flags) };
+                assert_eq!(sent, bytes.len() as isize);
+            }
+            let mut got = Vec::new();
+            let mut buf = [0; 64];
+            while got.len() < 4 {
+                let count = server.read(&mut buf).await.unwrap();
+                got.extend_from_slice(&buf[..count]);
+            }
+            assert_eq!(got, b"abcd");
+        }
+    });
+}
+
+/// So does a descriptor that comes with the bytes of a Unix socket.
+#[test]
+fn bytes_with_a_descriptor_hold_up_no_others() {
+    use std::os::fd::AsRawFd;
+    runtime(1).block_on(async {
+        let (client, server) = annulus::net::UnixStream::pair().unwrap();
+        let send = |text: &str| {
+            let mut bytes = libc::iovec { iov_base: text.as_ptr() as *mut _, iov_len: text.len() };
+            let mut control = [0_u64; 8];
+            let size = size_of::<libc::c_int>() as u32;
+            // SAFETY: the message's parts are there through the call, and the control's buffer has
+            // room for one header and one descriptor, as CMSG_SPACE says.
+            let sent = unsafe {
+                let mut message: libc::msghdr = std::mem::zeroed();
+                message.msg_iov = &mut bytes;
+                message.msg_iovlen = 1;
+                message.msg_control = control.as_mut_ptr().cast();
+                message.msg_controllen = libc::CMSG_SPACE(size) as _;
+                let header = libc::CMSG_FIRSTHDR(&message);
+                (*header).cmsg_level = libc::SOL_SOCKET;
+                (*header).cmsg_type = libc::SCM_RIGHTS;
+                (*header).cmsg_len = libc::CMSG_LEN(size) as _;
+                libc::CMSG_DATA(header).cast::<libc::c_int>().write_unaligned(client.as_raw_fd());
+                libc::sendmsg(client.as_raw_fd(), &message, 0)
+            };
+            assert_eq!(sent, text.len() as isize);
+        };
+        for _ in 0..50 {
+            send("ab");
+            send("cd");
+            let mut got = Vec::new();
+            let mut buf = [0; 64];
+            while got.len() < 4 {
+                let count = server.read(&mut buf).await.unwrap();
+                got.extend_from_slice(&buf[..count]);
+            }
+            assert_eq!(got, b"abcd");
+        }
+    });
+}

@@ -1,6 +1,7 @@
 //! What all streams have: written once, for TCP and for Unix sockets.
 
-/// The methods and traits of a stream `$name` over `$mio`, with a field `socket`.
+/// The methods and traits of a stream `$name` over `$mio`, with a field `socket`. Its
+/// `SHORT_IS_ALL` says that a read which finds less than it has room for has found all.
 macro_rules! stream {
     ($name:ident, $mio:ty, $std:ty) => {
         impl $name {
@@ -39,7 +40,9 @@ macro_rules! stream {
 
             async fn read_some(&self, buf: &mut [u8]) -> io::Result<usize> {
                 let room = buf.len();
-                let all = move |&(count, room): &(usize, usize)| 0 < count && count < room;
+                let all = |&(count, room): &(usize, usize)| {
+                    Self::SHORT_IS_ALL && 0 < count && count < room
+                };
                 let read = |mut io: &$mio| Ok((io::Read::read(&mut io, buf)?, room));
                 Ok(self.socket.run_short(Direction::Read, read, all).await?.0)
             }
@@ -162,7 +165,7 @@ macro_rules! stream {
                 buf: &mut [u8],
             ) -> Poll<io::Result<usize>> {
                 let room = buf.len();
-                let all = |&count: &usize| 0 < count && count < room;
+                let all = |&count: &usize| $name::SHORT_IS_ALL && 0 < count && count < room;
                 let read = |mut io: &$mio| io::Read::read(&mut io, buf);
                 self.socket.poll_io(Direction::Read, cx, read, all)
             }

@@ -85,6 +85,9 @@ impl TcpListener {
 }
 
 impl TcpStream {
+    /// Except at urgent data, which the reactor knows of.
+    const SHORT_IS_ALL: bool = true;
+
     /// Connects to `addr`, or to the first of its addresses where that is possible.
     ///
     /// # Errors

@@ -66,6 +66,9 @@ impl UnixListener {
 }
 
 impl UnixStream {
+    /// Bytes that come with a descriptor are read apart from those after them.
+    const SHORT_IS_ALL: bool = false;
+
     /// Connects to the listener at `path`.
     ///
     /// # Errors

@@ -56,6 +56,13 @@ use self::readiness::Edge;
 const EVENTS: usize = 256;
 /// The token of the `Waker`.
 const WAKE: Token = Token(usize::MAX);
+/// Of everything, once for all: an edge that nobody waits for costs no more than its bits.
+const INTEREST: Interest = {
+    let both = Interest::READABLE.add(Interest::WRITABLE);
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let both = both.add(Interest::PRIORITY);
+    both
+};
 /// Half of a token is the key, half the generation.
 const HALF: u32 = usize::BITS / 2;
 const KEY: usize = (1 << HALF) - 1;
@@ -233,7 +240,7 @@ impl Driver {
         let entry = Arc::new(Entry::new(key));
         // Under the lock, so that its first event finds it.
         let token = Token(generation << HALF | key);
-        self.registry.register(source, token, Interest::READABLE | Interest::WRITABLE)?;
+        self.registry.register(source, token, INTEREST)?;
         sources.entries.insert((generation, Arc::clone(&entry)));
         sources.generation = generation;
         Ok(entry)

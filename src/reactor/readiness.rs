@@ -14,6 +14,8 @@
 //! 3. CLOSED bits outlive a short read: the end of the stream came with the data, and is not told
 //!    again. They fall only with a failure, which shows that they were no end.
 //! 4. GONE stays: the runtime has ended.
+//! 5. URGENT stays, and a short read of such a source clears nothing: urgent data (TCP) stops a
+//!    read although there is more. Where the system does not tell of it, none of them does.
 //!
 //! An error of the source sets all bits, since either direction is to find it.
 
@@ -32,6 +34,9 @@ pub(super) const WRITABLE: u64 = 1 << 1;
 pub(super) const READ_CLOSED: u64 = 1 << 2;
 pub(super) const WRITE_CLOSED: u64 = 1 << 3;
 const GONE: u64 = 1 << 4;
+pub(super) const URGENT: u64 = 1 << 5;
+/// Whether the system says that there is urgent data.
+const TELLS_URGENT: bool = cfg!(any(target_os = "linux", target_os = "android"));
 /// One message of the system.
 const TICK: u64 = 1 << 8;
 
@@ -47,7 +52,8 @@ impl Edge {
             bit(event.is_readable() || error, READABLE)
                 | bit(event.is_writable() || error, WRITABLE)
                 | bit(event.is_read_closed() || error, READ_CLOSED)
-                | bit(event.is_write_closed() || error, WRITE_CLOSED),
+                | bit(event.is_write_closed() || error, WRITE_CLOSED)
+                | bit(event.is_priority(), URGENT),
         )
     }
 
@@ -118,9 +124,11 @@ impl Readiness {
         self.take(seen, direction.open() | direction.closed());
     }
 
-    /// The operation that was tried after `seen` has taken all there was.
+    /// The operation that was tried after `seen` has done less than it had room for.
     pub(crate) fn clear_open(&self, seen: Seen, direction: Direction) {
-        self.take(seen, direction.open());
+        if direction == Direction::Write || (TELLS_URGENT && seen.0 & URGENT == 0) {
+            self.take(seen, direction.open());
+        }
     }
 
     fn take(&self, Seen(seen): Seen, bits: u64) {
