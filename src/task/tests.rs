@@ -201,7 +201,9 @@ fn a_handle_goes_although_its_waker_panics() {
         let theirs = Arc::clone(&output);
         let mut handle = start(queue, async move { theirs });
         let waker = Waker::from(Arc::new(Bad));
-        assert!(std::pin::Pin::new(&mut handle).poll(&mut Context::from_waker(&waker)).is_pending());
+        assert!(
+            std::pin::Pin::new(&mut handle).poll(&mut Context::from_waker(&waker)).is_pending()
+        );
         drop(waker);
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(handle))).unwrap_err();
         assert!(run_all(queue));
