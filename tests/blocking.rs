@@ -367,6 +367,67 @@ fn a_panic_in_place_and_an_end_in_place() {
     assert_eq!(drops.load(SeqCst), 2);
 }
 
+/// At the end a thread may wait in place for what only the end drops.
+#[test]
+fn the_end_drops_what_a_thread_in_place_waits_for() {
+    for workers in [1, 2] {
+        let runtime = runtime(workers);
+        let (mut rxs, mut asleep) = (Vec::new(), Vec::new());
+        for _ in 0..workers {
+            let (tx, rx) = channel::mpsc::<u32>(1);
+            rxs.push(rx);
+            asleep.push(runtime.spawn(async move {
+                let _tx = tx;
+                pending::<()>().await;
+            }));
+        }
+        let (begun, has_begun) = mpsc::channel();
+        let blocked = rxs.into_iter().map(|mut rx| {
+            let begun = begun.clone();
+            runtime.spawn(async move {
+                let none = block_in_place(|| {
+                    begun.send(()).unwrap();
+                    rx.recv_blocking()
+                });
+                // Nobody runs what is woken now, but what is ready goes on.
+                (none, annulus::spawn(async {}).await.unwrap_err().is_cancelled())
+            })
+        });
+        let blocked: Vec<_> = blocked.collect();
+        (0..workers).for_each(|_| has_begun.recv().unwrap());
+        drop(runtime);
+        for task in blocked {
+            assert_eq!(now(task).unwrap(), (None, true));
+        }
+        for task in asleep {
+            assert!(now(task).unwrap_err().is_cancelled());
+        }
+    }
+}
+
+/// The same, with tasks that borrow from the blocked thread's stack.
+#[test]
+fn the_end_drops_the_tasks_of_a_scope_in_place() {
+    let runtime = runtime(1);
+    let (begun, has_begun) = mpsc::channel();
+    let task = runtime.spawn(async move {
+        block_in_place(|| {
+            let local = 5;
+            annulus::scope(|s| {
+                let task = s.spawn(async {
+                    begun.send(()).unwrap();
+                    pending::<()>().await;
+                    local
+                });
+                task.join().unwrap_err().is_cancelled()
+            })
+        })
+    });
+    has_begun.recv().unwrap();
+    drop(runtime);
+    assert!(now(task).unwrap());
+}
+
 /// Timers go on while the only worker blocks: somebody else keeps the time.
 #[test]
 fn timers_of_a_seat_whose_thread_blocks_are_on_time() {

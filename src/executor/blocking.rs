@@ -97,9 +97,12 @@ impl Pool {
         if state.threads >= self.limit && state.seats.is_empty() {
             return Ok(());
         }
+        // Under the lock, so that who ends the runtime waits for the thread. If nobody is left, the
+        // seat's own thread is gone, too.
+        let Some(number) = shared.crew.announce() else { return Ok(()) };
         state.threads += 1;
         drop(state);
-        Threads::start(shared, serve).map(drop).inspect_err(|_| self.lock().threads -= 1)
+        Threads::start(shared, number, serve).map(drop).inspect_err(|_| self.lock().threads -= 1)
     }
 
     fn push(&self, shared: &Arc<Shared>, closure: Runnable) -> Result<(), (List, Refused)> {
@@ -118,12 +121,9 @@ impl Pool {
         })
     }
 
-    /// Has a thread sit on `seat`; false if there is none to be had.
+    /// Has a thread sit on `seat`, at the end, too; false if there is none to be had.
     pub(super) fn push_seat(&self, shared: &Arc<Shared>, seat: usize) -> bool {
         let mut state = self.lock();
-        if state.closed {
-            return false;
-        }
         state.seats.push_back(seat);
         let summoned = self.summon(shared, state);
         summoned.is_ok() || {

@@ -25,12 +25,16 @@
 //! for another after the poll.
 //!
 //! If the system has no thread to give, the seat waits for its own: others take its tasks.
+//!
+//! At the runtime's end the closure may wait for what only the end drops. So the replacement, who is
+//! sent for then if there is none, leaves for good in the name of the seat's own thread, and that
+//! one, when it is back and its poll is over, just goes.
 
 use std::sync::Arc;
 
 use super::context::{self, Context, Role};
 use super::worker::{Left, Worker};
-use super::{Shared, guest, seat};
+use super::{Shared, guest, leave_for_good, seat};
 use crate::util::{budget, may_block};
 
 /// Runs `f`, which may block, on this thread; whoever else has work for its seat gets it.
@@ -99,6 +103,7 @@ pub(super) fn stand_in(shared: &Arc<Shared>, context: &Context, index: usize) {
     match left {
         // To a guest of `block_on`, or by another `block_in_place`.
         Left::LentSeat => {}
+        Left::Shutdown if seat.retire() => leave_for_good(shared),
         Left::Called | Left::Shutdown => {
             seat.set_guest(None);
             shared.leave_empty(index);

@@ -84,7 +84,7 @@ pub(crate) struct Shared {
     sharing: CachePadded<Sharing>,
     /// What workers look at between tasks: SHUTDOWN and GUEST_WAITS.
     signals: CachePadded<AtomicUsize>,
-    /// Seats whose own threads have not left yet; the last one drops the tasks that are left.
+    /// Seats that have not been left for good yet; the last to leave drops the tasks that are left.
     threads: AtomicUsize,
     blocking: blocking::Pool,
     crew: Threads,
@@ -360,17 +360,16 @@ impl Shared {
         !context::belongs_to(Home::of(self)) && self.crew.wait(deadline)
     }
 
-    /// The last thread is leaving: drops every future that is left.
+    /// Every seat is left for good: drops every future that is left.
+    ///
+    /// This thread sits nowhere either, so that what it wakes and completes comes by the ways of
+    /// who sits nowhere.
     ///
     /// # Safety
     ///
-    /// No other thread sits on any seat, or will.
-    unsafe fn drop_tasks(&self, seat: &Seat) {
-        // SAFETY: nobody runs tasks but this thread, and the registry is closed.
-        unsafe { self.registry.abort_all() };
-        // A task whose last wake is under way is not queued yet, but will be.
-        // SAFETY: the contract.
-        while !unsafe { self.registry.is_empty() } {
+    /// Nobody sits on any seat, or will.
+    unsafe fn drop_tasks(&self) {
+        let drop_queued = || {
             let queued = || {
                 self.seats.iter().find_map(|seat| {
                     // SAFETY: this thread stands for the owners of all queues.
@@ -381,11 +380,27 @@ impl Shared {
                 // A drop may wait for messages; with nothing left it would do so for ever.
                 budget::refill();
                 if let Some(again) = task.run() {
-                    // SAFETY: this thread sits there.
-                    unsafe { self.push_here(seat, again) };
+                    self.injector.push(List::from(again));
                 }
             }
-            thread::yield_now();
+        };
+        // SAFETY: nobody sits anywhere, and the registry is closed.
+        unsafe { self.registry.abort_all() };
+        drop_queued();
+        // Before the wait for who blocks in place, who may wait for a timer or a socket.
+        self.timers.close(wake_all);
+        self.reactor.close();
+        let mut waits = 0;
+        // SAFETY: the contract.
+        while !unsafe { self.registry.is_empty() } {
+            // A task whose last wake is under way will be queued in a moment; one that has blocked
+            // in place, some day.
+            waits += 1;
+            match waits < 100 {
+                true => thread::yield_now(),
+                false => thread::sleep(Duration::from_millis(1)),
+            }
+            drop_queued();
         }
     }
 }
@@ -464,7 +479,10 @@ pub(crate) fn start(settings: Settings) -> io::Result<Arc<Shared>> {
     let seats = settings.seats;
     let shared = Arc::new_cyclic(|this| Shared::new(settings, Weak::clone(this)));
     for index in 0..seats {
-        match Threads::start(&shared, move |shared| background(shared, index)) {
+        let number = shared.crew.announce();
+        // The first is counted before it starts, and the others while it is there.
+        let number = number.expect("a runtime that starts has not ended");
+        match Threads::start(&shared, number, move |shared| background(shared, index)) {
             Ok(thread) => shared.seats[index].set_owner(thread),
             Err(error) => {
                 // The seats without a thread never leave, so count them as gone.
@@ -486,6 +504,9 @@ fn background(shared: &Arc<Shared>, index: usize) {
     let seat = &shared.seats[index];
     loop {
         while !seat.take_go(false) {
+            if seat.is_retired() {
+                return;
+            }
             thread::park();
         }
         // Whoever sends "go" has counted us as searching.
@@ -495,13 +516,15 @@ fn background(shared: &Arc<Shared>, index: usize) {
             worker::Left::Shutdown => break,
         }
     }
+    leave_for_good(shared);
+}
+
+/// Nobody will sit any more on the seat that the caller has left.
+fn leave_for_good(shared: &Shared) {
     // Ordering: AcqRel, so that the last one sees what the others did on their seats.
     if shared.threads.fetch_sub(1, AcqRel) == 1 {
-        context.set_seat(Some(index));
-        // SAFETY: the other threads have left for good, and guests outlive no runtime.
-        unsafe { shared.drop_tasks(seat) };
-        shared.timers.close(wake_all);
-        shared.reactor.close();
+        // SAFETY: nobody is sent to a seat that was left for good, and none other is left.
+        unsafe { shared.drop_tasks() };
     }
 }
 

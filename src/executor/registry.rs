@@ -184,20 +184,21 @@ impl Registry {
     ///
     /// # Safety
     ///
-    /// No other thread sits anywhere, and the registry is closed.
+    /// Nobody sits anywhere, and the registry is closed.
     pub(super) unsafe fn abort_all(&self) {
-        // Nothing is inserted any more, and nothing is removed but by a run.
-        self.collect_outside();
-        let mut all: Vec<TaskId> = self.outside.lock().live.iter().collect();
+        // Nothing is inserted any more. What completes now has blocked in place, and only goes back
+        // to its shard: it is there until it is taken out, and of those nobody is but we who do
+        // that, or who waits for the lock.
+        let outside = self.outside.lock();
+        // SAFETY: above.
+        outside.live.iter().for_each(|task| unsafe { task.abort() });
+        drop(outside);
         for shard in &self.seats {
-            // SAFETY: the contract, here and below.
-            unsafe { shard.collect() };
-            // SAFETY: as above.
+            // SAFETY: the contract.
             let live = shard.live.with(|live| unsafe { &*live });
-            all.extend(live.iter());
+            // SAFETY: above.
+            live.iter().for_each(|task| unsafe { task.abort() });
         }
-        // SAFETY: a listed task is not complete, and nobody completes it now.
-        all.iter().for_each(|task| unsafe { task.abort() });
     }
 }
 

@@ -47,6 +47,8 @@ struct Chair {
     away: bool,
     /// The seat has been claimed for work while away, and nobody has come yet.
     summons: Option<Summons>,
+    /// The runtime ends, and who sat here has left in the own thread's name.
+    retired: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -153,6 +155,20 @@ impl Seat {
             }
         }
         Back::Occupied
+    }
+
+    /// Who sits here for an own thread that is away leaves for good, and that one is not to come
+    /// back; false if it is back, and wants the seat.
+    pub(super) fn retire(&self) -> bool {
+        let mut chair = self.chair.lock();
+        chair.guest = None;
+        chair.retired = chair.away;
+        chair.retired
+    }
+
+    /// Whether nobody will ever sit here again; for the own thread that is back.
+    pub(super) fn is_retired(&self) -> bool {
+        self.chair.lock().retired
     }
 
     /// Whether who sits here is to leave for the seat's own thread.

@@ -1,8 +1,8 @@
 //! The threads of a runtime: how they are made, and how their end is awaited.
 //!
-//! Each is counted from its start until it has nothing left to do, so that a wait for the last of
-//! them can have a limit, which a join cannot. Who has seen the count at zero joins them: what
-//! is left for them to do is to drop their thread-locals.
+//! Each is counted from before its start until it has nothing left to do, so that a wait for the
+//! last of them can have a limit, which a join cannot. Who has seen the count at zero joins them:
+//! what is left for them to do is to drop their thread-locals. Nobody is counted after that.
 
 use std::fmt;
 use std::io;
@@ -13,7 +13,12 @@ use std::time::Instant;
 use slab::Slab;
 
 use super::Shared;
+use super::context::{Context, Role};
 use crate::task::catch_quietly;
+
+/// A thread that is counted and not started: its number. It has to be started.
+#[must_use]
+pub(super) struct Number(usize);
 
 /// What is called in each thread when it starts or stops.
 pub(crate) type Hook = Arc<dyn Fn() + Send + Sync>;
@@ -50,7 +55,7 @@ pub(super) struct Threads {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Threads that still have something to do.
+    /// Threads that still have something to do, and those about to start.
     alive: usize,
     /// Threads started so far, which gives each its number.
     started: usize,
@@ -69,18 +74,32 @@ impl Threads {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Counts a thread that is about to start, and gives its number; `None` if the last thread has
+    /// gone.
+    pub(super) fn announce(&self) -> Option<Number> {
+        let mut state = self.lock();
+        if state.started > 0 && state.alive == 0 {
+            return None;
+        }
+        state.alive += 1;
+        state.started += 1;
+        Some(Number(state.started - 1))
+    }
+
     /// Starts a thread that runs `life`.
     pub(super) fn start(
         shared: &Arc<Shared>,
+        Number(number): Number,
         life: impl FnOnce(&Arc<Shared>) + Send + 'static,
     ) -> io::Result<Thread> {
         let this = &shared.crew;
-        let number = {
-            let mut state = this.lock();
-            state.started += 1;
-            state.started - 1
-        };
-        let mut builder = thread::Builder::new().name((this.settings.name)(number));
+        let mut builder = thread::Builder::new();
+        // Whose name cannot be told starts without one: whatever it is for has to be done.
+        let mut name = None;
+        catch_quietly(|| name = Some((this.settings.name)(number)));
+        if let Some(name) = name.filter(|name| !name.contains('\0')) {
+            builder = builder.name(name);
+        }
         if let Some(size) = this.settings.stack_size {
             builder = builder.stack_size(size);
         }
@@ -88,33 +107,43 @@ impl Threads {
         let mut state = this.lock();
         let place = state.handles.vacant_entry();
         let (key, theirs) = (place.key(), Arc::clone(shared));
-        let handle = builder.spawn(move || {
+        let spawned = builder.spawn(move || {
             let crew = &theirs.crew;
-            call(&crew.settings.on_start);
+            call(&theirs, &crew.settings.on_start);
             life(&theirs);
-            call(&crew.settings.on_stop);
+            call(&theirs, &crew.settings.on_stop);
             crew.leave(key);
-        })?;
-        let thread = handle.thread().clone();
-        place.insert(handle);
-        state.alive += 1;
-        Ok(thread)
+        });
+        match spawned {
+            Ok(handle) => {
+                let thread = handle.thread().clone();
+                place.insert(handle);
+                Ok(thread)
+            }
+            Err(error) => {
+                this.one_less(state);
+                Err(error)
+            }
+        }
     }
 
     fn leave(&self, key: usize) {
         let mut state = self.lock();
-        state.alive -= 1;
         if !state.ending {
             // Detached: nobody waits for this one.
             drop(state.handles.remove(key));
         }
+        self.one_less(state);
+    }
+
+    fn one_less(&self, mut state: MutexGuard<'_, State>) {
+        state.alive -= 1;
         if state.alive == 0 {
             self.all_gone.notify_all();
         }
     }
 
-    /// Waits for the end of all threads; false if the deadline came first. No thread is started
-    /// meanwhile.
+    /// Waits for the end of all threads; false if the deadline came first.
     pub(super) fn wait(&self, deadline: Option<Instant>) -> bool {
         let mut state = self.lock();
         state.ending = true;
@@ -139,9 +168,11 @@ impl Threads {
     }
 }
 
-/// Calls a hook. Its panic is reported by the panic hook, and changes nothing else.
-fn call(hook: &Option<Hook>) {
+/// Calls a hook, in the runtime. Its panic is reported by the panic hook, and changes nothing else.
+fn call(shared: &Arc<Shared>, hook: &Option<Hook>) {
     if let Some(hook) = hook {
+        let context = Context::new(shared, Role::Blocking);
+        let _inside = context.enter();
         catch_quietly(|| hook());
     }
 }

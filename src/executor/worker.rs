@@ -143,8 +143,13 @@ impl<'a> Worker<'a> {
             if recalled() {
                 return Left::Called;
             }
-            if signals & GUEST_WAITS != 0 && self.shared.guest.grant(self.shared, self.index) {
-                return Left::LentSeat;
+            if signals & GUEST_WAITS != 0 {
+                // Whoever still counted us as searching would wake nobody; and the guest may be
+                // asleep before we have gone, with nobody left who looks for work or at the time.
+                self.begin();
+                if self.shared.guest.grant(self.shared, self.index) {
+                    return Left::LentSeat;
+                }
             }
             if let Some(task) = self.next().or_else(|| self.search(called)) {
                 if !self.run(task) {

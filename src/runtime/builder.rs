@@ -75,6 +75,8 @@ impl Builder {
 
     /// Sets how the threads are named, from the number of each.
     ///
+    /// A thread has no name if the function panics, or if what it gives has a 0 byte.
+    ///
     /// # Examples
     ///
     /// ```
@@ -98,7 +100,7 @@ impl Builder {
         self
     }
 
-    /// Has each thread of the runtime call `hook` when it starts.
+    /// Has each thread of the runtime call `hook`, in the runtime, when it starts.
     ///
     /// A panic of the hook is reported as any panic, and the thread goes on.
     ///
@@ -122,7 +124,7 @@ impl Builder {
         self
     }
 
-    /// Has each thread of the runtime call `hook` before it ends.
+    /// Has each thread of the runtime call `hook`, in the runtime, before it ends.
     ///
     /// A panic of the hook is reported as any panic, and the thread ends all the same.
     pub fn on_thread_stop(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {

@@ -135,12 +135,13 @@ impl<T> Future for JoinHandle<T> {
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
         // Cancel: the task goes on; its output, if there is one, drops with us. So does our
-        // waker, which else would hold on to a task that waits here no more.
+        // waker, which else would hold on to a task that waits here no more: at the very end,
+        // since it may panic.
         let header = self.task.header();
+        let mut _waker = None;
         if header.state.has_join_waker() && header.state.take_join_waker_back() == Handle::Done {
             // SAFETY: JOIN_WAKER is clear and the task was not complete: ours (rule 4).
-            let waker = header.join_waker.with_mut(|w| unsafe { (*w).take() });
-            drop(waker);
+            _waker = header.join_waker.with_mut(|w| unsafe { (*w).take() });
         }
         if self.task.header().state.drop_handle() == Handle::TooLate {
             // SAFETY: the task is complete and the output ours; the reference is ours too.

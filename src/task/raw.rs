@@ -349,11 +349,12 @@ impl fmt::Debug for TaskId {
 }
 
 impl TaskId {
-    /// Has the task drop its future at its next run, and schedules that run.
+    /// Has the task drop its future at its next run, and schedules that run; does nothing if it is
+    /// complete.
     ///
     /// # Safety
     ///
-    /// The task is not complete, and cannot complete before this has cancelled it.
+    /// The task is there until this returns.
     pub(crate) unsafe fn abort(&self) {
         self.0.abort();
     }

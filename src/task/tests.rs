@@ -184,6 +184,33 @@ fn the_join_waker_that_came_last_is_woken() {
 }
 
 /// A set may hear of an end a moment before the task is complete.
+/// Else the task would wait for the handle for ever, with its output.
+#[test]
+fn a_handle_goes_although_its_waker_panics() {
+    struct Bad;
+    impl std::task::Wake for Bad {
+        fn wake(self: Arc<Self>) {}
+    }
+    impl Drop for Bad {
+        fn drop(&mut self) {
+            std::panic::resume_unwind(Box::new("bad"));
+        }
+    }
+    with_queue(|queue| {
+        let output = Arc::new(());
+        let theirs = Arc::clone(&output);
+        let mut handle = start(queue, async move { theirs });
+        let waker = Waker::from(Arc::new(Bad));
+        assert!(
+            std::pin::Pin::new(&mut handle).poll(&mut Context::from_waker(&waker)).is_pending()
+        );
+        drop(waker);
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(handle))).unwrap_err();
+        assert!(run_all(queue));
+        assert_eq!(Arc::strong_count(&output), 1);
+    });
+}
+
 #[test]
 fn a_set_that_comes_a_moment_too_early_waits_for_the_handle() {
     with_queue(|queue| {

@@ -144,6 +144,33 @@ fn in_place() {
 }
 
 #[test]
+fn in_a_hook() {
+    commit(|| {
+        for start in [true, false] {
+            let place = Arc::new(Mutex::new(None::<Runtime>));
+            let theirs = Arc::clone(&place);
+            let hook = move || {
+                assert!(Handle::try_current().is_some(), "a hook is called in its runtime");
+                let runtime = theirs.lock().unwrap().take();
+                drop(runtime);
+            };
+            let builder = Builder::new().worker_threads(1).thread_keep_alive(Duration::ZERO);
+            let builder = match start {
+                true => builder.on_thread_start(hook),
+                false => builder.on_thread_stop(hook),
+            };
+            let runtime = builder.build().unwrap();
+            let handle = runtime.handle();
+            let pending = handle.spawn(pending::<()>());
+            *place.lock().unwrap() = Some(runtime);
+            // Starts a thread, which ends.
+            drop(handle.spawn_blocking(|| ()));
+            assert!(annulus::block_on(pending).unwrap_err().is_cancelled());
+        }
+    });
+}
+
+#[test]
 fn under_its_own_block_on() {
     end_by(|runtime, handle| {
         let task = handle.block_on(async move {

@@ -190,6 +190,13 @@ fn hooks_panic() {
     commit(|| {
         let runtime = Builder::new()
             .worker_threads(2)
+            .thread_name_fn(|number| {
+                if number < 2 {
+                    return String::from("no \0 may be in a name");
+                }
+                hook();
+                unreachable!()
+            })
             .on_thread_start(hook)
             .on_thread_stop(hook)
             .on_unhandled_panic(|error| {
