@@ -7,6 +7,8 @@
 //! | asleep | some | as the keeper: until the first timer is due |
 //! | asleep | none | until woken |
 //!
+//! With sockets, the first nap after it was woken is 1 ms at most (`events.rs`).
+//!
 //! A keeper that goes to work leaves the timers to nobody: it will look at the clock between
 //! polls. In case that its poll takes long, it wakes a seat to be the sentinel, if timers wait.
 
@@ -71,6 +73,7 @@ impl Worker<'_> {
         loop {
             if self.seat.take_go(self.is_guest) {
                 self.searching = true;
+                self.called_on = true;
                 return;
             }
             if called() && self.take_back() {
@@ -111,8 +114,23 @@ impl Worker<'_> {
         if self.is_guest { take() } else { self.seat.take_back(take) }
     }
 
-    /// How long to sleep at most: see the module's table.
+    /// How long to sleep at most: see the module's table. Who was woken and has found nothing to do
+    /// looks up once more after a while, if there are sockets: so that whoever woke it to watch
+    /// over them need not do that again so soon.
     fn nap(&mut self) -> Nap {
+        let nap = self.part();
+        if !std::mem::take(&mut self.called_on) || !self.shared.reactor.exists() {
+            return nap;
+        }
+        match nap {
+            Nap::Over => Nap::Over,
+            Nap::For(time) => Nap::For(time.min(NAP)),
+            Nap::UntilWoken => Nap::For(NAP),
+        }
+    }
+
+    /// Takes the part that is left to take, and says how long it sleeps in it.
+    fn part(&mut self) -> Nap {
         let idle = &self.shared.idle;
         if let Some(kept) = self.keeps.take() {
             idle.stop_keeping(kept);
