@@ -62,8 +62,8 @@ pub(super) struct Worker<'a> {
     ready: Ready,
     /// When we last looked at the sockets between tasks.
     looked: Option<Instant>,
-    /// Whether we were woken, and have not run anything since.
-    called_on: bool,
+    /// Until when not to sleep for long.
+    on_call: Option<Instant>,
     /// Whether we were the last at the system's poll, as far as we know, and when a seat was last woken for that.
     watched: bool,
     entrusted: Option<Instant>,
@@ -110,7 +110,7 @@ impl<'a> Worker<'a> {
             slot_until: None,
             is_guest,
             searching: !is_guest,
-            called_on: !is_guest,
+            on_call: if is_guest { None } else { park::on_call(shared) },
             sentinel: false,
             keeps: None,
             nap: NAP,
@@ -329,7 +329,6 @@ impl<'a> Worker<'a> {
     #[cold]
     fn stop_searching(&mut self) {
         self.searching = false;
-        self.called_on = false;
         if self.shared.idle.stop_searching() {
             if self.shared.has_work() {
                 self.shared.wake(self.shared.idle.notify_soon());

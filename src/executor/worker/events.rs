@@ -8,9 +8,9 @@
 //!
 //! Who leaves the system's poll to work leaves it to nobody, so that a message in and out wakes
 //! nobody else. In case that its poll takes long, it wakes a seat to be the sentinel, if there
-//! is none; at most once in nine tenths of a nap. Whoever it has woken looks at once and again
-//! after a nap, whether it found us at work the first time or asleep. So it finds out about
-//! every long poll that begins in between.
+//! is none; at most once in nine tenths of a nap. Who was woken is on call for a whole nap,
+//! whatever it does in between: it looks up at the end of it, and so finds out about every long
+//! poll that has begun before the next wake.
 
 use std::time::{Duration, Instant};
 
