@@ -7,6 +7,8 @@
 use std::future::Future;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream as StdStream};
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc;
 use std::task::Poll;
 use std::thread::{self, JoinHandle};
@@ -105,7 +107,6 @@ fn guests_that_come_and_go() {
                 let here = TcpStream::connect(addr).await.unwrap();
                 here.write_all(b"x").await.unwrap();
                 here.read_exact(&mut [0]).await.unwrap();
-                // Some end while others are at work on their seat.
             });
         }
         join(peers);
@@ -155,6 +156,23 @@ fn beside_workers_whose_polls_take_long() {
     }
 }
 
+/// Accepts connections whose messages call `between` before they are answered.
+async fn serve_and(between: impl Fn() + Send + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut buf = [0; 4];
+            while stream.read_exact(&mut buf).await.is_ok() {
+                between();
+                stream.write_all(&buf).await.unwrap();
+            }
+        }
+    });
+    addr
+}
+
 /// The task that was woken by a socket blocks in place until another socket is served: on the
 /// worker that has just come from the poll.
 #[test]
@@ -162,22 +180,25 @@ fn who_watched_blocks_in_place() {
     for workers in WORKERS {
         let runtime = runtime(workers);
         let addr = runtime.block_on(serve());
-        let blocker = runtime.block_on(async {
-            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let blocker = listener.local_addr().unwrap();
-            spawn(async move {
-                loop {
-                    let (stream, _) = listener.accept().await.unwrap();
-                    let mut buf = [0; 4];
-                    while stream.read_exact(&mut buf).await.is_ok() {
-                        block_in_place(|| ask(addr, 3));
-                        stream.write_all(&buf).await.unwrap();
-                    }
-                }
-            });
-            blocker
-        });
-        ask(blocker, ROUNDS);
+        let blocks = move || block_in_place(|| ask(addr, 3));
+        ask(runtime.block_on(serve_and(blocks)), ROUNDS);
+    }
+}
+
+/// The same without a word: one of the others sees that nobody watches, whatever it was doing
+/// when the worker came from the poll. Between long polls there are short ones.
+#[test]
+fn who_watched_polls_for_long() {
+    for workers in [2, 4] {
+        let runtime = runtime(workers);
+        let addr = runtime.block_on(serve());
+        let count = AtomicU32::new(0);
+        let blocks = move || {
+            if count.fetch_add(1, Relaxed) % 7 == 0 {
+                ask(addr, 1);
+            }
+        };
+        ask(runtime.block_on(serve_and(blocks)), 3 * ROUNDS);
     }
 }
 

@@ -62,7 +62,9 @@ pub(super) struct Worker<'a> {
     ready: Ready,
     /// When we last looked at the sockets between tasks.
     looked: Option<Instant>,
-    /// Whether we have waited in the system's poll, and when a seat was last woken for that.
+    /// Until when not to sleep for long.
+    on_call: Option<Instant>,
+    /// Whether we were the last at the system's poll, as far as we know, and when a seat was last woken for that.
     watched: bool,
     entrusted: Option<Instant>,
     spin: Duration,
@@ -108,6 +110,7 @@ impl<'a> Worker<'a> {
             slot_until: None,
             is_guest,
             searching: !is_guest,
+            on_call: if is_guest { None } else { park::on_call(shared) },
             sentinel: false,
             keeps: None,
             nap: NAP,

@@ -8,8 +8,9 @@
 //!
 //! Who leaves the system's poll to work leaves it to nobody, so that a message in and out wakes
 //! nobody else. In case that its poll takes long, it wakes a seat to be the sentinel, if there
-//! is none; at most once in nine tenths of a sentinel's nap, so that one who was woken before has
-//! not looked up yet.
+//! is none; at most once in nine tenths of a nap. Who was woken is on call for a whole nap,
+//! whatever it does in between: it looks up at the end of it, and so finds out about every long
+//! poll that has begun before the next wake.
 
 use std::time::{Duration, Instant};
 
@@ -39,7 +40,10 @@ impl Worker<'_> {
     #[cold]
     fn fetch(&mut self) -> bool {
         self.shared.reactor.look(&mut self.ready);
-        self.tell(true)
+        let told = self.tell(true);
+        // As if we had waited for it: we may have come for something else, and found nobody there.
+        self.watched |= told;
+        told
     }
 
     /// Tells what was fetched. Unless the seat is ours (`seated`), tasks go to the injector.
@@ -70,15 +74,17 @@ impl Worker<'_> {
         true
     }
 
-    /// About to run something after a wait in the system's poll.
+    /// About to run something after a look at the system's poll.
     pub(super) fn entrust_sockets(&mut self) {
         if !std::mem::take(&mut self.watched) || !self.shared.idle.lacks_sentinel() {
             return;
         }
         let now = Instant::now();
         if self.entrusted.is_none_or(|last| now - last >= ENTRUST_EVERY) {
-            self.entrusted = Some(now);
-            self.shared.wake(self.shared.idle.notify_soon());
+            // If somebody searches, it looks after us when it goes to sleep, but only this once.
+            let woken = self.shared.idle.notify_soon();
+            self.entrusted = woken.is_some().then_some(now);
+            self.shared.wake(woken);
         }
     }
 }

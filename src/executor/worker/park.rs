@@ -7,13 +7,15 @@
 //! | asleep | some | as the keeper: until the first timer is due |
 //! | asleep | none | until woken |
 //!
+//! With sockets, who was woken is on call for 1 ms (`events.rs`).
+//!
 //! A keeper that goes to work leaves the timers to nobody: it will look at the clock between
 //! polls. In case that its poll takes long, it wakes a seat to be the sentinel, if timers wait.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{LONGEST_NAP, NAP, Worker};
-use crate::executor::driver;
+use crate::executor::{Shared, driver};
 
 /// How long a seat sleeps.
 pub(super) enum Nap {
@@ -21,6 +23,11 @@ pub(super) enum Nap {
     Over,
     For(Duration),
     UntilWoken,
+}
+
+/// Until when a seat that is woken now is on call: with sockets, whoever woke it relies on that.
+pub(super) fn on_call(shared: &Shared) -> Option<Instant> {
+    shared.reactor.exists().then(|| Instant::now() + NAP)
 }
 
 impl Worker<'_> {
@@ -71,6 +78,7 @@ impl Worker<'_> {
         loop {
             if self.seat.take_go(self.is_guest) {
                 self.searching = true;
+                self.on_call = on_call(self.shared);
                 return;
             }
             if called() && self.take_back() {
@@ -111,8 +119,26 @@ impl Worker<'_> {
         if self.is_guest { take() } else { self.seat.take_back(take) }
     }
 
-    /// How long to sleep at most: see the module's table.
+    /// How long to sleep at most: see the module's table. Who is on call sleeps no longer than
+    /// that, so that it sees who is at work then.
     fn nap(&mut self) -> Nap {
+        let nap = self.part();
+        let left = self
+            .on_call
+            .map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()));
+        if left.is_zero() {
+            self.on_call = None;
+            return nap;
+        }
+        match nap {
+            Nap::Over => Nap::Over,
+            Nap::For(time) => Nap::For(time.min(left)),
+            Nap::UntilWoken => Nap::For(left),
+        }
+    }
+
+    /// Takes the part that is left to take, and says how long it sleeps in it.
+    fn part(&mut self) -> Nap {
         let idle = &self.shared.idle;
         if let Some(kept) = self.keeps.take() {
             idle.stop_keeping(kept);
