@@ -8,7 +8,9 @@
 //! 2. `searching` counts the seats that look for work in other queues, those included that a
 //!    notifier has claimed and that are not awake yet. While it is not zero nobody needs to be
 //!    woken, *because* whoever gives up searching looks once more at every queue after the
-//!    decrement: after success in `Worker::stop_searching`, after failure in `Worker::park`.
+//!    decrement: after success in `Worker::stop_searching`, after failure in `Worker::park`. At the
+//!    timers, and whether something blocks, the last to go to sleep looks: so who leaves a seat to
+//!    another stops searching before, and not when that one may be asleep.
 //!
 //! # No task is left behind while all sleep
 //!

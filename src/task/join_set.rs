@@ -15,6 +15,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
+use std::mem;
 use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -102,6 +103,18 @@ impl Drop for End {
     }
 }
 
+/// Drops only if a spawn panics, after its member: takes the key back, which no task has.
+struct Refused<'a> {
+    shared: &'a Shared,
+    key: usize,
+}
+
+impl Drop for Refused<'_> {
+    fn drop(&mut self) {
+        self.shared.ended.lock().retain(|&key| key != self.key);
+    }
+}
+
 impl Shared {
     fn new() -> Arc<Self> {
         Arc::new(Self { ended: SpinLock::new(VecDeque::new()), told: Event::default() })
@@ -140,7 +153,9 @@ impl<T> JoinSet<T> {
         drop(ended);
         let entry = self.tasks.vacant_entry();
         let end = End { shared: Arc::clone(&self.shared), key: entry.key() };
+        let refused = Refused { shared: &self.shared, key: entry.key() };
         let handle = spawn(Member { future, end });
+        mem::forget(refused);
         entry.insert(handle).abort_handle()
     }
 

@@ -183,7 +183,24 @@ fn the_join_waker_that_came_last_is_woken() {
     });
 }
 
-/// A set may hear of an end a moment before the task is complete.
+/// A runtime without threads refuses a task by a panic, in which the member drops.
+#[test]
+fn a_task_that_is_refused_is_not_in_the_set() {
+    with_queue(|queue| {
+        let mut set = JoinSet::new();
+        for _ in 0..2 {
+            let add = || set.add(async { 1 }, |_member| panic_any("refused"));
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(add)).unwrap_err();
+        }
+        assert!(set.is_empty());
+        set.add(async { 2 }, |member| start(queue, member));
+        assert!(set.try_join_next().is_none());
+        assert!(run_all(queue));
+        assert_eq!(set.try_join_next().unwrap().unwrap(), 2);
+        assert!(set.try_join_next().is_none());
+    });
+}
+
 /// Else the task would wait for the handle for ever, with its output.
 #[test]
 fn a_handle_goes_although_its_waker_panics() {
@@ -211,6 +228,7 @@ fn a_handle_goes_although_its_waker_panics() {
     });
 }
 
+/// A set may hear of an end a moment before the task is complete.
 #[test]
 fn a_set_that_comes_a_moment_too_early_waits_for_the_handle() {
     with_queue(|queue| {
