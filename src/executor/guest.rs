@@ -197,8 +197,7 @@ impl<'a> Guest<'a> {
     fn sit_on_a_free_seat(&mut self) -> bool {
         let Shared { idle, seats, reactor, .. } = self.shared;
         let mut parked = (0..seats.len()).filter(|&seat| idle.is_parked(seat));
-        let lend =
-            |&seat: &usize| seats[seat].lend(thread::current(), reactor, || idle.take(seat));
+        let lend = |&seat: &usize| seats[seat].lend(thread::current(), reactor, || idle.take(seat));
         let lent = parked.find(lend);
         let Some(seat) = lent else { return false };
         self.sit(seat);

@@ -74,10 +74,11 @@ impl Drop for Absence<'_> {
 /// to be the thread's again as soon as can be.
 pub(super) fn sit_again(context: &Context, index: usize, asks: bool) -> bool {
     let shared = context.shared();
-    let searching = match shared.seats[index].come_back(asks, &shared.reactor, || shared.idle.take(index)) {
-        seat::Back::Occupied => return false,
-        seat::Back::Sits { searching } => searching,
-    };
+    let searching =
+        match shared.seats[index].come_back(asks, &shared.reactor, || shared.idle.take(index)) {
+            seat::Back::Occupied => return false,
+            seat::Back::Sits { searching } => searching,
+        };
     context.set_seat(Some(index));
     context.end_blocked();
     if searching && shared.idle.stop_searching() && shared.has_work() {

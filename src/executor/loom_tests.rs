@@ -239,7 +239,8 @@ fn guest_against_owner_that_wakes_up() {
         let (idle, seat) = (Arc::new(Idle::new(1)), Arc::new(Seat::new()));
         let (their_idle, their_seat) = (Arc::clone(&idle), Arc::clone(&seat));
         let guest = thread::spawn(move || {
-            let lent = their_seat.lend(std::thread::current(), &Reactor::default(), || their_idle.take(0));
+            let lent =
+                their_seat.lend(std::thread::current(), &Reactor::default(), || their_idle.take(0));
             if lent {
                 their_idle.park(0);
             }

@@ -133,7 +133,12 @@ impl Seat {
 
     /// The seat's own thread is back. If somebody else sits here it stays away, or, if it `asks`,
     /// waits for a "go".
-    pub(super) fn come_back(&self, asks: bool, reactor: &Reactor, take: impl FnOnce() -> bool) -> Back {
+    pub(super) fn come_back(
+        &self,
+        asks: bool,
+        reactor: &Reactor,
+        take: impl FnOnce() -> bool,
+    ) -> Back {
         let mut chair = self.chair.lock();
         let summons = chair.summons.take();
         if summons.is_some() || (chair.guest.is_none() && take()) {
