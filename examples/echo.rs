@@ -6,12 +6,14 @@
 //! connection is two sockets here, so a thousand of them need 2000 file descriptors; where that
 //! is more than allowed, `ulimit -n 4096` allows it.
 
+use std::convert::Infallible;
 use std::error::Error;
 use std::io;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use annulus::net::{TcpListener, TcpStream};
-use annulus::{block_on, spawn};
+use annulus::{block_on, select, spawn};
 
 /// Bytes in a message.
 const SIZE: usize = 64;
@@ -49,34 +51,38 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Connects the clients, and then lets all of them begin at once.
-async fn run(clients: u64, trips: u64) -> Result<(Duration, Vec<Seen>), Box<dyn Error>> {
+/// Serves until the clients are done.
+async fn run(clients: u64, trips: u64) -> io::Result<(Duration, Vec<Seen>)> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let addr = listener.local_addr()?;
-    let server = spawn(serve(listener));
+    select! {
+        seen = crowd(addr, clients, trips) => seen,
+        Err(error) = serve(listener) => Err(error),
+    }
+}
+
+/// Answers whoever connects, each in a task of its own.
+async fn serve(listener: TcpListener) -> io::Result<Infallible> {
+    loop {
+        let (stream, _) = listener.accept().await?;
+        spawn(echo(stream));
+    }
+}
+
+/// Connects the clients, and then lets all of them begin at once.
+async fn crowd(addr: SocketAddr, clients: u64, trips: u64) -> io::Result<(Duration, Vec<Seen>)> {
     let mut streams = Vec::new();
     for _ in 0..clients {
         streams.push(TcpStream::connect(addr).await?);
     }
-
     let start = Instant::now();
     let start_client = |(name, stream)| spawn(client(name, trips, stream));
     let tasks: Vec<_> = (0..).zip(streams).map(start_client).collect();
     let mut seen = Vec::new();
     for task in tasks {
-        seen.push(task.await??);
+        seen.push(task.await.map_err(io::Error::other)??);
     }
-    let elapsed = start.elapsed();
-    server.abort();
-    Ok((elapsed, seen))
-}
-
-/// Answers whoever connects, each in a task of its own.
-async fn serve(listener: TcpListener) -> io::Result<()> {
-    loop {
-        let (stream, _) = listener.accept().await?;
-        spawn(echo(stream));
-    }
+    Ok((start.elapsed(), seen))
 }
 
 /// Sends back what comes, until no more does.
