@@ -14,11 +14,11 @@
 
 use std::error::Error;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 
 use annulus::channel::broadcast::{self, Receiver, RecvError, Sender};
 use annulus::net::{TcpListener, TcpStream};
-use annulus::{block_on, select, spawn};
+use annulus::{block_on, select, spawn, try_join};
 use futures_lite::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 
 /// How many lines the room keeps for slow guests.
@@ -26,6 +26,11 @@ const KEPT: usize = 64;
 
 /// How long a line may be.
 const LONGEST: u64 = 64 << 10;
+
+/// What the room says of itself.
+const WELCOME: &str = "* welcome\n";
+const MISSED: &str = "* lines that you have missed: ";
+const LEAVES: &str = "(leaves)";
 
 /// A line, and the guest who has said it.
 type Line = (SocketAddr, String);
@@ -61,7 +66,7 @@ async fn host(listener: TcpListener) -> io::Result<()> {
                 left = listen(name, reader, &room) => left,
                 lost = tell(name, writer, news) => lost,
             };
-            let _ = room.send((name, "(leaves)".to_owned()));
+            let _ = room.send((name, LEAVES.to_owned()));
         });
     }
 }
@@ -81,23 +86,67 @@ async fn listen(name: SocketAddr, stream: &TcpStream, room: &Sender<Line>) -> io
 
 /// Tells a guest what the others say.
 async fn tell(name: SocketAddr, stream: &TcpStream, mut news: Receiver<Line>) -> io::Result<()> {
+    stream.write_all(WELCOME.as_bytes()).await?;
     loop {
         let text = match news.recv().await {
             Ok((who, _)) if who == name => continue,
             Ok((who, line)) => format!("{who}: {line}\n"),
-            Err(RecvError::Lagged(missed)) => format!("* you have missed {missed} lines\n"),
+            Err(RecvError::Lagged(missed)) => format!("{MISSED}{missed}\n"),
             Err(RecvError::Closed) => return Ok(()),
         };
         stream.write_all(text.as_bytes()).await?;
     }
 }
 
-/// One guest talks, one answers each line, and one listens only when all is said.
+/// A guest of our own.
+type Guest = BufReader<TcpStream>;
+
+/// How many lines are said, and how long each is: more than sockets keep for who does not read.
+const LINES: u64 = 20_000;
+const LENGTH: usize = 1000;
+
+/// One guest talks, one listens meanwhile, and one only when all is said.
 async fn play(addr: SocketAddr) -> io::Result<()> {
-    const LINES: usize = 1000;
-    let sleeper = TcpStream::connect(addr).await?;
-    let answerer = TcpStream::connect(addr).await?;
-    let talker = TcpStream::connect(addr).await?;
-    // (play on)
+    let (mut friend, mut sleeper) = (enter(addr).await?, enter(addr).await?);
+    let talker = enter(addr).await?.into_inner();
+    let name = talker.local_addr()?;
+
+    let (in_time, ()) = try_join!(hear(&mut friend, name), talk(&talker))?;
+    let too_late = hear(&mut sleeper, name).await?;
+    for (who, (heard, missed)) in [("friend", in_time), ("sleeper", too_late)] {
+        println!("the {who} heard {heard} lines, and was told of {missed} more");
+        assert_eq!(heard + missed, LINES + 1, "all lines, and that the talker leaves");
+    }
     Ok(())
+}
+
+/// Comes in, and waits for the welcome: what is said from then on can be heard.
+async fn enter(addr: SocketAddr) -> io::Result<Guest> {
+    let mut guest = BufReader::new(TcpStream::connect(addr).await?);
+    guest.read_line(&mut String::new()).await?;
+    Ok(guest)
+}
+
+/// Says all there is to say, and leaves.
+async fn talk(stream: &TcpStream) -> io::Result<()> {
+    let line = format!("{}\n", "bla ".repeat(LENGTH / 4));
+    for _ in 0..LINES {
+        stream.write_all(line.as_bytes()).await?;
+    }
+    stream.shutdown(Shutdown::Write)
+}
+
+/// How many lines a guest hears until the talker leaves, and how many it is told to have missed.
+async fn hear(guest: &mut Guest, talker: SocketAddr) -> io::Result<(u64, u64)> {
+    let last = format!("{talker}: {LEAVES}\n");
+    let (mut heard, mut missed, mut line) = (0, 0, String::new());
+    while line != last {
+        line.clear();
+        guest.read_line(&mut line).await?;
+        match line.strip_prefix(MISSED) {
+            Some(count) => missed += count.trim_end().parse::<u64>().map_err(io::Error::other)?,
+            None => heard += 1,
+        }
+    }
+    Ok((heard, missed))
 }

@@ -13,7 +13,7 @@
 use std::error::Error;
 
 use annulus::channel::{Receiver, Sender, Spsc, spsc};
-use annulus::time::{Duration, Elapsed, interval, sleep, timeout};
+use annulus::time::{Duration, interval, sleep, timeout};
 use annulus::{block_on, select, signal, spawn};
 
 /// From one beat to the next.
@@ -51,7 +51,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             pings.send(beat).await?;
             match timeout(LIMIT, answer(beat, &mut pongs)).await {
                 Ok(()) => println!("beat {beat}: alive"),
-                Err(Elapsed { .. }) => {
+                Err(_elapsed) => {
                     late += 1;
                     println!("beat {beat}: no answer in {LIMIT:?}");
                 }
