@@ -18,6 +18,7 @@ use std::net::{Shutdown, SocketAddr};
 
 use annulus::channel::broadcast::{self, Receiver, RecvError, Sender};
 use annulus::net::{TcpListener, TcpStream};
+use annulus::time::{Duration, sleep};
 use annulus::{block_on, select, spawn, try_join};
 use futures_lite::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 
@@ -105,6 +106,9 @@ type Guest = BufReader<TcpStream>;
 const LINES: u64 = 20_000;
 const LENGTH: usize = 1000;
 
+/// How many lines the talker says in one breath: fewer than the room keeps.
+const BREATH: u64 = 50;
+
 /// One guest talks, one listens meanwhile, and one only when all is said.
 async fn play(addr: SocketAddr) -> io::Result<()> {
     let (mut friend, mut sleeper) = (enter(addr).await?, enter(addr).await?);
@@ -130,8 +134,11 @@ async fn enter(addr: SocketAddr) -> io::Result<Guest> {
 /// Says all there is to say, and leaves.
 async fn talk(stream: &TcpStream) -> io::Result<()> {
     let line = format!("{}\n", "bla ".repeat(LENGTH / 4));
-    for _ in 0..LINES {
+    for said in 1..=LINES {
         stream.write_all(line.as_bytes()).await?;
+        if said % BREATH == 0 {
+            sleep(Duration::from_millis(1)).await;
+        }
     }
     stream.shutdown(Shutdown::Write)
 }

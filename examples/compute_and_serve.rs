@@ -101,7 +101,7 @@ async fn answer(
         busy.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
         return Ok(busy);
     }
-    Ok(status(StatusCode::OK, answered.await?.to_string()))
+    Ok(status(StatusCode::OK, format!("{}\n", answered.await?)))
 }
 
 fn status(status: StatusCode, text: String) -> Response<String> {
@@ -152,7 +152,7 @@ async fn ask(addr: SocketAddr) -> Result<(usize, usize), Box<dyn Error + Send + 
         let body = response.into_body().collect().await?.to_bytes();
         match status {
             StatusCode::OK => {
-                assert_eq!(body, "3245", "the primes below 30000");
+                assert_eq!(body, "3245\n", "the primes below 30000");
                 computed += 1;
             }
             _ => {

@@ -19,7 +19,7 @@ fn interrupt() {
 #[test]
 fn a_signal_is_told_to_all_who_wait() {
     // Made before the signal: one that waits, one that was never polled, one that is dropped.
-    let waits = ctrl_c();
+    let mut waits = ctrl_c();
     let mut unpolled = Polled::new(ctrl_c());
     let mut dropped = Polled::waiting(ctrl_c());
     assert!(dropped.poll().is_pending());
@@ -28,8 +28,7 @@ fn a_signal_is_told_to_all_who_wait() {
 
     let runtime = Builder::new().worker_threads(2).build().unwrap();
     let tasks = [(); 10].map(|()| runtime.spawn(ctrl_c()));
-    let again = runtime.block_on(async move {
-        let mut waits = waits;
+    runtime.block_on(async {
         // In rounds of a `select!` with something else.
         let mut ticks = time::interval(Duration::from_micros(100));
         let mut rounds = 0;
@@ -46,13 +45,12 @@ fn a_signal_is_told_to_all_who_wait() {
         for task in tasks {
             task.await.unwrap().unwrap();
         }
-        waits
     });
     unpolled.ready().unwrap();
 
     // One that is made later, and one that was told, wait for the next, on any executor.
     let mut late = Polled::waiting(ctrl_c());
-    let mut again = Polled::waiting(again);
+    let mut again = Polled::waiting(waits);
     let next = ctrl_c();
     interrupt();
     block_on(next).unwrap();
