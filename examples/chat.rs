@@ -103,8 +103,8 @@ async fn tell(name: SocketAddr, stream: &TcpStream, mut news: Receiver<Line>) ->
 type Guest = BufReader<TcpStream>;
 
 /// How many lines are said, and how long each is: more than sockets keep for who does not read.
-const LINES: u64 = 20_000;
-const LENGTH: usize = 1000;
+const LINES: u64 = 5_000;
+const LENGTH: usize = 4000;
 
 /// How many lines the talker says in one breath: fewer than the room keeps.
 const BREATH: u64 = 50;
@@ -137,7 +137,7 @@ async fn talk(stream: &TcpStream) -> io::Result<()> {
     for said in 1..=LINES {
         stream.write_all(line.as_bytes()).await?;
         if said % BREATH == 0 {
-            sleep(Duration::from_millis(1)).await;
+            sleep(Duration::from_millis(5)).await;
         }
     }
     stream.shutdown(Shutdown::Write)

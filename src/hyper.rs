@@ -6,7 +6,7 @@
 //! | [`Executor`](rt::Executor) | [`Executor`], which spawns tasks |
 //! | [`Timer`](rt::Timer) | [`Timer`], which sleeps by this crate's clock |
 //!
-//! Nothing of hyper is in the way: its connection is a future, for [`spawn`](crate::spawn), a
+//! Nothing of hyper is in the way: its connection is a future, for [`spawn`], a
 //! [`JoinSet`](crate::task::JoinSet) or [`select!`](crate::select).
 //!
 //! # Cancel safety
