@@ -61,6 +61,8 @@
 //! # Sockets
 //!
 //! With the feature `net`, which is on by default, `annulus::net` has TCP, UDP and Unix sockets.
+//! The feature `hyper` has the adapters with which hyper 1.x runs on them, and `signal` a future
+//! for Ctrl-C.
 //!
 //! # Cancelling
 //!
@@ -97,6 +99,12 @@ mod macros;
 
 #[cfg(feature = "net")]
 pub mod net;
+
+#[cfg(feature = "hyper")]
+pub mod hyper;
+
+#[cfg(feature = "signal")]
+pub mod signal;
 
 pub mod sync;
 

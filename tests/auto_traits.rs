@@ -325,3 +325,23 @@ lacks!(
     SelectedOperation<'static, 'static>,
     EnterGuard<'static>,
 );
+
+#[cfg(feature = "hyper")]
+#[test]
+fn adapters_are_what_streams_are() {
+    use annulus::hyper::{Executor, Io, Timer};
+    fn send<T: Send>() {}
+    send::<Io<Message>>();
+    all::<Io<u8>>();
+    all::<Executor>();
+    all::<Timer>();
+}
+
+#[cfg(feature = "hyper")]
+lacks!(Unpin: annulus::hyper::Io<PhantomPinned>);
+
+#[cfg(feature = "signal")]
+#[test]
+fn ctrl_c_goes_anywhere() {
+    all::<annulus::signal::CtrlC>();
+}
