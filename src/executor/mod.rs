@@ -59,6 +59,7 @@ use self::threads::Threads;
 pub(crate) use self::threads::{Hook, ThreadSettings};
 use crate::primitive::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use crate::primitive::atomic::{AtomicUsize, fence};
+use crate::primitive::may_spin;
 use crate::reactor::Reactor;
 use crate::task::{
     self, Completed, JoinHandle, List, Name, Origin, PanicHook, Runnable, Schedule, UNLISTED,
@@ -476,6 +477,8 @@ pub(crate) fn driver_here() -> Option<io::Result<Arc<crate::reactor::Driver>>> {
 /// Starts a background thread for each seat.
 pub(crate) fn start(settings: Settings) -> io::Result<Arc<Shared>> {
     task::register_waker();
+    // The first time it reads files, for which a worker might find no descriptor later on.
+    let _ = may_spin();
     let seats = settings.seats;
     let shared = Arc::new_cyclic(|this| Shared::new(settings, Weak::clone(this)));
     for index in 0..seats {
