@@ -91,8 +91,8 @@ impl Sharing {
             }
         }
         let share = if self.together.load(Relaxed) { SHARE_TOGETHER } else { SHARE };
-        let poll = (time / polls).as_nanos().max(1);
-        u32::try_from(share.as_nanos().div_ceil(poll).max(2)).unwrap_or(u32::MAX)
+        let poll = nanos(time / polls).max(1);
+        u32::try_from(nanos(share).div_ceil(poll).max(2)).unwrap_or(u32::MAX)
     }
 
     #[cold]
@@ -110,7 +110,7 @@ impl Sharing {
 }
 
 /// A runtime has not been up for 500 years.
-fn nanos(time: Duration) -> u64 {
+pub(super) fn nanos(time: Duration) -> u64 {
     time.as_nanos() as u64
 }
 

@@ -4,13 +4,14 @@ mod events;
 mod park;
 mod timers;
 
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use super::context::Context;
 use super::idle::{Kept, MAX_SEATS};
 use super::queue::CAPACITY;
 use super::seat::Seat;
-use super::sharing::Window;
+use super::sharing::{Window, nanos};
 use super::{GUEST_WAITS, SHUTDOWN, Shared, in_place};
 use crate::primitive::atomic::Ordering::Relaxed;
 use crate::primitive::{may_spin, spin_loop};
@@ -21,8 +22,13 @@ use crate::util::{Rng, budget};
 /// Turns between two looks at the injector while there is work here. A prime, so that it falls
 /// in step with nothing.
 const INJECTOR_EVERY: u32 = 61;
-/// Runs in a row from the slot, while others wait in the ring or the injector.
-const SLOT_RUNS: u32 = 16;
+/// How long tasks in the slot may run in a row while others wait in the ring or the injector,
+/// and how many at least and at most.
+///
+/// Perf: what takes turns comes back to cold caches. 1000 pairs, ns a round trip (`runtime`):
+/// XXX.
+const SLOT_TIME: Duration = Duration::from_micros(5);
+const SLOT_RUNS: RangeInclusive<u32> = 16..=128;
 /// After polls that took long, the slot may go on for this part of their time: a task among those
 /// that take a millisecond at a time could otherwise pass few messages in between.
 const SLOT_SHARE: u32 = 8;
@@ -30,8 +36,12 @@ const SLOT_SHARE: u32 = 8;
 const GRACE: Duration = Duration::from_micros(3);
 /// A poll longer than this costs more than to wake a worker for the task it has woken.
 const LONG_POLL: Duration = Duration::from_micros(10);
-/// Polls between two looks at the clock, while polls are short.
-const POLLS_PER_CLOCK: u32 = 16;
+/// How long polls take between two looks at the clock, and how many they are at least and at most,
+/// while they are short.
+const CLOCK_EVERY: Duration = Duration::from_micros(3);
+const POLLS_PER_CLOCK: RangeInclusive<u32> = 16..=64;
+/// The same for polls of a future in `block_on`, which are not measured.
+const ROOT_POLLS_PER_CLOCK: u32 = *POLLS_PER_CLOCK.start();
 /// How long the sentinel sleeps at first, and at most.
 const NAP: Duration = Duration::from_millis(1);
 const LONGEST_NAP: Duration = Duration::from_millis(10);
@@ -48,6 +58,8 @@ pub(super) struct Worker<'a> {
     rng: Rng,
     tick: u32,
     slot_runs: u32,
+    /// How many of them may come in a row.
+    slot_cap: u32,
     /// Until when the slot may go on all the same.
     slot_until: Option<Instant>,
     /// Whether this is not the seat's own thread.
@@ -85,6 +97,8 @@ pub(super) enum Left {
 struct Clock {
     last: Option<Instant>,
     polls: u32,
+    /// How many there may be before the next look.
+    most: u32,
     /// Operations on channels since then.
     operations: u32,
 }
@@ -107,6 +121,7 @@ impl<'a> Worker<'a> {
             rng: Rng::new(context.id() as u64),
             tick: 0,
             slot_runs: 0,
+            slot_cap: *SLOT_RUNS.start(),
             slot_until: None,
             is_guest,
             searching: !is_guest,
@@ -223,7 +238,7 @@ impl<'a> Worker<'a> {
         }
         // Messages go back and forth through the slot. That may go on for as long as nobody else
         // waits; then it takes turns with the ring.
-        if self.slot_runs < SLOT_RUNS || self.slot_may_go_on() {
+        if self.slot_runs < self.slot_cap || self.slot_may_go_on() {
             if let Some(task) = self.seat.take_slot() {
                 self.slot_runs += 1;
                 return Some(task);
@@ -346,7 +361,7 @@ impl<'a> Worker<'a> {
     #[inline]
     fn measure(&mut self) {
         self.clock.polls += 1;
-        if self.clock.polls >= POLLS_PER_CLOCK || self.seat.long_polls.load(Relaxed) {
+        if self.clock.polls >= self.clock.most || self.seat.long_polls.load(Relaxed) {
             self.look_at_clock();
         }
     }
@@ -361,13 +376,19 @@ impl<'a> Worker<'a> {
         self.seat.count_operations(operations);
         let Some(last) = self.clock.last.replace(now) else { return };
         let time = now - last;
-        if time > LONG_POLL * POLLS_PER_CLOCK {
+        let poll = time / polls;
+        let polls_in = |time: Duration, bounds: RangeInclusive<u32>| {
+            (nanos(time) / nanos(poll).max(1)).clamp((*bounds.start()).into(), (*bounds.end()).into()) as u32
+        };
+        self.clock.most = polls_in(CLOCK_EVERY, POLLS_PER_CLOCK);
+        self.slot_cap = polls_in(SLOT_TIME, SLOT_RUNS);
+        if poll > LONG_POLL {
             self.slot_until = Some(now + time / SLOT_SHARE);
         }
         let window = Window { end: now, time, polls, operations };
         let share_from = self.shared.sharing.share_from(window, &self.shared.seats);
         self.seat.share_from.store(share_from, Relaxed);
-        self.seat.long_polls.store(time / polls > LONG_POLL, Relaxed);
+        self.seat.long_polls.store(poll > LONG_POLL, Relaxed);
     }
 }
 
