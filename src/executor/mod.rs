@@ -238,6 +238,11 @@ impl Shared {
     /// This thread sits there.
     #[inline]
     unsafe fn schedule_here(&self, seat: &Seat, task: Runnable) {
+        if task::is_ending() && !seat.queue.is_empty() && !seat.long_polls.load(Relaxed) {
+            // Who waits for the end of one task usually waits for that of the next, too.
+            // SAFETY: the contract.
+            return unsafe { self.push_here(seat, task) };
+        }
         // SAFETY: the contract.
         if let Some(old) = unsafe { seat.replace_slot(task) } {
             // SAFETY: the contract.

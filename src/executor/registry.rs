@@ -25,6 +25,11 @@ use crate::util::CachePadded;
 /// The number of the shard of threads without a seat; that of the others is their seat's.
 pub(super) const OUTSIDE: usize = super::MAX_SEATS;
 
+/// One of so many places for a task is a place to look for those that have come back.
+///
+/// Perf: to look takes the line from who sends them: XXX.
+const COLLECT_EVERY: u32 = 32;
+
 /// So many tasks come back to a seat that sleeps before it is woken for them; or to no seat,
 /// before they are taken out.
 const MANY: usize = 256;
@@ -87,10 +92,14 @@ impl Registry {
         if self.closed.load(Relaxed) {
             return None;
         }
+        let shard = &self.seats[seat];
         // SAFETY: the contract.
-        unsafe { self.collect(seat) };
-        // SAFETY: the contract.
-        Some(self.seats[seat].live.with_mut(|live| unsafe { (*live).insert(task) }))
+        let tag = shard.live.with_mut(|live| unsafe { (*live).insert(task) });
+        if tag % COLLECT_EVERY == 0 {
+            // SAFETY: the contract.
+            unsafe { self.collect(seat) };
+        }
+        Some(tag)
     }
 
     /// Takes a task out, or sends it to where that can be done; a seat that should be woken for it.

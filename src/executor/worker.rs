@@ -378,7 +378,8 @@ impl<'a> Worker<'a> {
         let time = now - last;
         let poll = time / polls;
         let polls_in = |time: Duration, bounds: RangeInclusive<u32>| {
-            (nanos(time) / nanos(poll).max(1)).clamp((*bounds.start()).into(), (*bounds.end()).into()) as u32
+            (nanos(time) / nanos(poll).max(1))
+                .clamp((*bounds.start()).into(), (*bounds.end()).into()) as u32
         };
         self.clock.most = polls_in(CLOCK_EVERY, POLLS_PER_CLOCK);
         self.slot_cap = polls_in(SLOT_TIME, SLOT_RUNS);

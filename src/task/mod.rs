@@ -64,7 +64,7 @@ pub(crate) use self::list::{Chain, List, Stack};
 pub(crate) use self::live::{Live, UNLISTED};
 pub use self::local::{LocalSet, RunUntil, spawn_local};
 pub(crate) use self::raw::{
-    Completed, Name, Origin, Runnable, Schedule, TaskId, catch_quietly, spawn,
+    Completed, Name, Origin, Runnable, Schedule, TaskId, catch_quietly, is_ending, spawn,
 };
 pub use self::task_local::{AccessError, LocalKey, LocalScope};
 pub(crate) use self::waker::register as register_waker;

@@ -34,6 +34,17 @@ pub(crate) trait Schedule: Copy + 'static {
     fn completed(&self, task: Completed);
 }
 
+thread_local! {
+    /// Whether the task that runs on this thread has come to its end.
+    static ENDING: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// Whether what is woken now waited for the end of the task that runs on this thread.
+#[inline]
+pub(crate) fn is_ending() -> bool {
+    ENDING.get()
+}
+
 /// The part of a task whose type does not depend on its future: 64 bytes, a cache line.
 #[repr(C)]
 pub(super) struct Header {
@@ -422,6 +433,7 @@ unsafe fn complete<F: Future, S: Schedule, N: Name>(
     // SAFETY: the contract.
     let cell = unsafe { cell::<F, S, N>(header) };
     let (state, scheduler) = (&cell.header.state, cell.scheduler);
+    ENDING.set(true);
     let failed = cell.stage.with_mut(|stage| {
         // SAFETY: the future is ours (rule 1). It is dropped in place, since it is pinned, and
         // whether that panics or not it counts as gone: `write` drops nothing.
@@ -456,6 +468,7 @@ unsafe fn complete<F: Future, S: Schedule, N: Name>(
         let waker = cell.header.join_waker.with_mut(|w| unsafe { (*w).take() });
         catch_quietly(|| waker.map(Waker::wake));
     }
+    ENDING.set(false);
     scheduler.completed(Completed(Runnable(Task(header))));
 }
 
