@@ -66,6 +66,7 @@ use crate::task::{
     catch_quietly,
 };
 use crate::time::Timers;
+use crate::tuning::JOIN_LAST;
 use crate::util::{CachePadded, WakeBatch, budget, may_block};
 
 /// Workers are to leave.
@@ -238,7 +239,11 @@ impl Shared {
     /// This thread sits there.
     #[inline]
     unsafe fn schedule_here(&self, seat: &Seat, task: Runnable) {
-        if task::is_ending() && !seat.queue.is_empty() && !seat.long_polls.load(Relaxed) {
+        if JOIN_LAST
+            && task::is_ending()
+            && !seat.queue.is_empty()
+            && !seat.long_polls.load(Relaxed)
+        {
             // Who waits for the end of one task usually waits for that of the next, too.
             // SAFETY: the contract.
             return unsafe { self.push_here(seat, task) };

@@ -4,7 +4,6 @@ mod events;
 mod park;
 mod timers;
 
-use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use super::context::Context;
@@ -17,37 +16,11 @@ use crate::primitive::atomic::Ordering::Relaxed;
 use crate::primitive::{may_spin, spin_loop};
 use crate::reactor::Ready;
 use crate::task::{List, Runnable};
+use crate::tuning::{
+    CLOCK_EVERY, GRACE, INJECTOR_EVERY, LONG_POLL, LONGEST_SPIN, MOST_POLLS_PER_CLOCK,
+    MOST_SLOT_RUNS, NAP, POLLS_PER_CLOCK, RAMP_UP, SHORTEST_SPIN, SLOT_RUNS, SLOT_SHARE, SLOT_TIME,
+};
 use crate::util::{Rng, budget};
-
-/// Turns between two looks at the injector while there is work here. A prime, so that it falls
-/// in step with nothing.
-const INJECTOR_EVERY: u32 = 61;
-/// How long tasks in the slot may run in a row while others wait in the ring or the injector,
-/// and how many at least and at most.
-///
-/// Perf: what takes turns comes back to cold caches. 1000 pairs, ns a round trip (`runtime`):
-/// XXX.
-const SLOT_TIME: Duration = Duration::from_micros(5);
-const SLOT_RUNS: RangeInclusive<u32> = 16..=128;
-/// After polls that took long, the slot may go on for this part of their time: a task among those
-/// that take a millisecond at a time could otherwise pass few messages in between.
-const SLOT_SHARE: u32 = 8;
-/// How long tasks may wait for a worker that does not move before they are stolen.
-const GRACE: Duration = Duration::from_micros(3);
-/// A poll longer than this costs more than to wake a worker for the task it has woken.
-const LONG_POLL: Duration = Duration::from_micros(10);
-/// How long polls take between two looks at the clock, and how many they are at least and at most,
-/// while they are short.
-const CLOCK_EVERY: Duration = Duration::from_micros(3);
-const POLLS_PER_CLOCK: RangeInclusive<u32> = 16..=64;
-/// The same for polls of a future in `block_on`, which are not measured.
-const ROOT_POLLS_PER_CLOCK: u32 = *POLLS_PER_CLOCK.start();
-/// How long the sentinel sleeps at first, and at most.
-const NAP: Duration = Duration::from_millis(1);
-const LONGEST_NAP: Duration = Duration::from_millis(10);
-/// Bounds of the time for which one searcher looks on, before it sleeps.
-const SHORTEST_SPIN: Duration = Duration::from_micros(1);
-const LONGEST_SPIN: Duration = Duration::from_micros(50);
 
 /// Someone at work on a seat.
 pub(super) struct Worker<'a> {
@@ -58,7 +31,7 @@ pub(super) struct Worker<'a> {
     rng: Rng,
     tick: u32,
     slot_runs: u32,
-    /// How many of them may come in a row.
+    /// How many of them may come in a row while others wait.
     slot_cap: u32,
     /// Until when the slot may go on all the same.
     slot_until: Option<Instant>,
@@ -121,7 +94,7 @@ impl<'a> Worker<'a> {
             rng: Rng::new(context.id() as u64),
             tick: 0,
             slot_runs: 0,
-            slot_cap: *SLOT_RUNS.start(),
+            slot_cap: SLOT_RUNS,
             slot_until: None,
             is_guest,
             searching: !is_guest,
@@ -350,7 +323,7 @@ impl<'a> Worker<'a> {
     fn stop_searching(&mut self) {
         self.searching = false;
         if self.shared.idle.stop_searching() {
-            if self.shared.has_work() {
+            if RAMP_UP && self.shared.has_work() {
                 self.shared.wake(self.shared.idle.notify_soon());
             }
             self.name_sentinel();
@@ -377,12 +350,11 @@ impl<'a> Worker<'a> {
         let Some(last) = self.clock.last.replace(now) else { return };
         let time = now - last;
         let poll = time / polls;
-        let polls_in = |time: Duration, bounds: RangeInclusive<u32>| {
-            (nanos(time) / nanos(poll).max(1))
-                .clamp((*bounds.start()).into(), (*bounds.end()).into()) as u32
+        let polls_in = |time, least: u32, most: u32| {
+            (nanos(time) / nanos(poll).max(1)).clamp(least.into(), most.into()) as u32
         };
-        self.clock.most = polls_in(CLOCK_EVERY, POLLS_PER_CLOCK);
-        self.slot_cap = polls_in(SLOT_TIME, SLOT_RUNS);
+        self.clock.most = polls_in(CLOCK_EVERY, POLLS_PER_CLOCK, MOST_POLLS_PER_CLOCK);
+        self.slot_cap = polls_in(SLOT_TIME, SLOT_RUNS, MOST_SLOT_RUNS);
         if poll > LONG_POLL {
             self.slot_until = Some(now + time / SLOT_SHARE);
         }

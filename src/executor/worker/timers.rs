@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use super::Worker;
 use super::park::Nap;
-use super::{ROOT_POLLS_PER_CLOCK, Worker};
 use crate::executor::{SHUTDOWN, wake_all};
 use crate::time::NEVER;
+use crate::tuning::POLLS_PER_CLOCK;
 
 /// How late timers of another seat may be before somebody else fires them, while the seat is awake.
 const PATIENCE: Duration = Duration::from_millis(1);
@@ -49,7 +50,7 @@ impl Worker<'_> {
 
     /// As `measure`, for the root's polls, of which only timers care how long they take.
     pub(in crate::executor) fn glance_at_clock(&mut self) {
-        if self.tick % ROOT_POLLS_PER_CLOCK == 0 {
+        if self.tick % POLLS_PER_CLOCK == 0 {
             self.fire_due(Instant::now);
             if self.shared.reactor.exists() {
                 self.glance_at_sockets(Instant::now());
