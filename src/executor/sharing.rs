@@ -10,8 +10,9 @@
 //! ```text
 //!            chatty                     WAIT, then twice as long each time, if nothing changes
 //!   QUIET ------------> settle --> measure one way --> settle --> measure the other --> HOLD
-//!     ^                                  ^                                               |  |
-//!     |                                  +-----------------------------------------------+  |
+//!     ^ |                                ^                                               |  |
+//!     | |                                +-----------------------------------------------+  |
+//!     | +- chatty again, before the next trial is due --> HOLD                              |
 //!     +-------------------------------- not chatty for CHATTY_FOR --------------------------+
 //! ```
 //!
@@ -106,13 +107,15 @@ pub(super) fn nanos(time: Duration) -> u64 {
 }
 
 /// The steps of the trials: a machine without a clock or atomics, for tests.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Trial {
     stage: Stage,
     /// Whether tasks are kept together between trials.
     chosen: bool,
-    /// What was counted while things were as chosen, a second.
+    /// What was counted while things were as chosen, a nanosecond.
     rate: f64,
+    /// When the next trial is due, and how long after it the one that follows.
+    due: u64,
     wait: Duration,
 }
 
@@ -132,18 +135,23 @@ enum Stage {
     Hold,
 }
 
+impl Default for Trial {
+    fn default() -> Self {
+        Self { stage: Stage::Quiet, chosen: true, rate: 0.0, due: 0, wait: WAIT }
+    }
+}
+
 impl Trial {
     /// One step: whether tasks are to be together from now on, and when the next step is due.
     fn step(&mut self, now: u64, total: u64, chatty: bool) -> (bool, Duration) {
         if !chatty {
-            *self = Self::default();
+            self.stage = Stage::Quiet;
             return (false, Duration::ZERO);
         }
         match self.stage {
-            Stage::Quiet => {
-                (self.chosen, self.wait) = (true, WAIT);
-                self.settle(true)
-            }
+            // What was better before will be so again, until the next trial.
+            Stage::Quiet if now < self.due => self.hold(now),
+            Stage::Quiet => self.settle(true),
             Stage::Settle { chosen } => self.measure(chosen, now, total),
             Stage::Measure { chosen, since, operations } => {
                 let rate = total.wrapping_sub(operations) as f64 / (now - since) as f64;
@@ -159,11 +167,16 @@ impl Trial {
                     }
                     false => (2 * self.wait).min(LONGEST_WAIT),
                 };
-                self.stage = Stage::Hold;
-                (self.chosen, self.wait)
+                self.due = now + nanos(self.wait);
+                self.hold(now)
             }
             Stage::Hold => self.measure(true, now, total),
         }
+    }
+
+    fn hold(&mut self, now: u64) -> (bool, Duration) {
+        self.stage = Stage::Hold;
+        (self.chosen, Duration::from_nanos(self.due - now))
     }
 
     fn settle(&mut self, chosen: bool) -> (bool, Duration) {
@@ -209,6 +222,26 @@ mod tests {
         assert!(trial.step(0, 0, true).0);
         assert!(!trial.step(1_000_000, 1_000_000, false).0);
         assert!(matches!(trial.stage, Stage::Quiet));
+    }
+
+    #[test]
+    fn what_was_better_is_taken_up_again() {
+        let mut trial = Trial::default();
+        let (mut now, mut total) = (0, 0.0);
+        let mut apart = 0;
+        for burst in 0..50 {
+            let end = now + 10_000_000;
+            while now < end {
+                let (together, after) = trial.step(now, total as u64, true);
+                let after = nanos(after).min(end - now).max(1);
+                now += after;
+                total += after as f64 * if together { 0.1 } else { 0.2 };
+                apart += if together || burst < 10 { 0 } else { after };
+            }
+            assert!(!trial.step(now, total as u64, false).0);
+            now += 20_000_000;
+        }
+        assert!(apart > 350_000_000, "apart for {apart} of 400 ms");
     }
 
     #[test]
