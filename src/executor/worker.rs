@@ -11,6 +11,7 @@ use super::idle::{Kept, MAX_SEATS};
 use super::queue::CAPACITY;
 use super::seat::Seat;
 use super::sharing::Window;
+use super::slack::Punctual;
 use super::{GUEST_WAITS, SHUTDOWN, Shared, in_place};
 use crate::primitive::atomic::Ordering::Relaxed;
 use crate::primitive::{may_spin, spin_loop};
@@ -57,6 +58,8 @@ pub(super) struct Worker<'a> {
     sentinel: bool,
     /// The keeper's part, if it is ours.
     keeps: Option<Kept>,
+    /// A guest's, once it has waited for a timer.
+    punctual: Option<Punctual>,
     nap: Duration,
     /// What the reactor has fetched for us.
     ready: Ready,
@@ -113,6 +116,7 @@ impl<'a> Worker<'a> {
             on_call: if is_guest { None } else { park::on_call(shared) },
             sentinel: false,
             keeps: None,
+            punctual: None,
             nap: NAP,
             ready: Ready::default(),
             looked: None,

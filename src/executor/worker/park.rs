@@ -158,6 +158,7 @@ impl Worker<'_> {
         self.sentinel = true;
         let nap = self.nap;
         if let Some(time) = self.until_due().filter(|&time| time < nap) {
+            self.be_punctual();
             return Nap::For(time);
         }
         self.nap = (nap * 2).min(LONGEST_NAP);

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::park::Nap;
 use super::{POLLS_PER_CLOCK, Worker};
+use crate::executor::slack::Punctual;
 use crate::executor::{SHUTDOWN, wake_all};
 use crate::time::NEVER;
 
@@ -93,8 +94,16 @@ impl Worker<'_> {
             self.context.set_concerned(true);
             // A timer that was set meanwhile may be earlier.
             if first <= timers.next(|_| Duration::ZERO) {
+                self.be_punctual();
                 return Nap::For(self.until(first));
             }
+        }
+    }
+
+    /// About to sleep until a timer is due. The seat's own thread is punctual all its life.
+    pub(super) fn be_punctual(&mut self) {
+        if self.is_guest {
+            self.punctual.get_or_insert_with(Punctual::new);
         }
     }
 
