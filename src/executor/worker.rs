@@ -342,7 +342,7 @@ impl<'a> Worker<'a> {
             if self.shared.has_work() {
                 self.shared.wake(self.shared.idle.notify_soon());
             }
-            self.name_sentinel();
+            self.name_sentinel(self.seat.has_any());
         }
     }
 

@@ -54,6 +54,8 @@ const DUE: u32 = (LEVELS * SLOTS) as u32;
 const NEW: u32 = DUE + 1;
 /// The number of lists.
 const LISTS: u32 = NEW + 1;
+/// A list so short is searched for its first deadline.
+const FEW: usize = 16;
 /// So many come to the door before they are let in.
 const MANY: u32 = 64;
 /// No node.
@@ -179,8 +181,8 @@ impl Wheel {
         self.take(self.nodes[list as usize].next)
     }
 
-    /// A time before which none is due: exact for the timers of the next millisecond, for others
-    /// the beginning of their slot.
+    /// A time before which none is due: the first deadline, or the beginning of its slot if that
+    /// is not of the next millisecond and holds many.
     pub(super) fn next(&self) -> u64 {
         if self.has_any(DUE) {
             return 0;
@@ -190,7 +192,10 @@ impl Wheel {
         };
         let next = match self.first_slot() {
             None => NEVER,
-            Some((0, list, _)) => earliest(list),
+            // Who sleeps until the beginning of a slot sleeps once more there.
+            Some((level, list, _)) if level == 0 || self.keys(list).nth(FEW).is_none() => {
+                earliest(list)
+            }
             Some((_, _, start)) => start << GRANULE,
         };
         next.min(earliest(NEW))
@@ -237,7 +242,8 @@ impl Wheel {
     }
 
     fn keys(&self, list: u32) -> impl Iterator<Item = u32> + '_ {
-        let after = move |key: u32| Some(self.nodes[key as usize].next).filter(|&next| next != list);
+        let after =
+            move |key: u32| Some(self.nodes[key as usize].next).filter(|&next| next != list);
         std::iter::successors(after(list), move |&key| after(key))
     }
 

@@ -195,6 +195,26 @@ fn next_leads_to_each_timer() {
     assert_eq!(timers.wheel.next(), NEVER);
 }
 
+/// Who sleeps until `next` wakes up once for a timer, near or far, while they are few.
+#[test]
+fn few_timers_are_no_reason_to_wake_up_twice() {
+    let mut timers = Timers::new();
+    let deadlines = [20_000, 2_000_000, 2_000_001, 80_000_000, 7_000_000_000, 1 << 50];
+    for deadline in deadlines {
+        timers.set(deadline);
+    }
+    for (id, deadline) in deadlines.into_iter().enumerate() {
+        assert_eq!(timers.wheel.next(), deadline);
+        assert_eq!(timers.pop(deadline), Some(id));
+        assert_eq!(timers.pop(deadline), None);
+    }
+    for n in 0..=FEW as u64 {
+        timers.set((1 << 51) + n);
+    }
+    assert_eq!(timers.pop(1 << 50), None);
+    assert!(timers.wheel.next() <= 1 << 51, "many are not searched");
+}
+
 /// A machine that was suspended: the time jumps, and everything is due at once.
 #[test]
 fn a_jump_takes_few_steps_and_loses_nothing() {
