@@ -13,8 +13,8 @@
 //!
 //! # How exact it is
 //!
-//! A timer is never early. On an idle machine it is late by about 60 µs, which is how Linux wakes
-//! threads. Workers that run short polls look at the clock every 16 of them; a worker stuck in a
+//! A timer is never early. On an idle machine it is late by what the system takes to wake a thread:
+//! 50 to 70 µs on a virtual machine with Linux. Workers that run short polls look at the clock every 16 of them; a worker stuck in a
 //! long poll has its timers fired by another one, a millisecond late at the least.
 //!
 //! # Where it works
