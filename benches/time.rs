@@ -12,7 +12,9 @@
 //! - `timeout around what is ready`: the limit that is not needed.
 //! - `create, poll, drop`: a sleep of an hour that is polled once; in one task, and in two at
 //!   once. This is what a limit costs that is needed and not reached.
-//! - The lateness of `sleep(1 ms)` in one task on an idle machine: median and 99th percentile.
+//! - The lateness of `sleep(1 ms)` on an idle machine, in one task and in the future of `block_on`:
+//!   median and 99th percentile; and what a sleep costs the processors, so that nobody wins by
+//!   spinning.
 //!
 //! The contenders are those of `versus_tokio`, here with tokio's time driver. tokio's timers tick
 //! in milliseconds and are rounded up, so that its sleeps are late by a millisecond on average.
@@ -227,15 +229,30 @@ fn print_costs(contenders: &[Contender<Row>; 4]) {
 }
 
 fn print_lateness(homes: &[Rc<Home>; 4]) {
-    println!("\n### How late `sleep(1 ms)` is\n\n| µs | half | 99 of 100 |\n|---|--:|--:|");
+    println!("\n### How late `sleep(1 ms)` is\n");
+    println!("| µs | half | 99 of 100 | processor's time a sleep |\n|---|--:|--:|--:|");
     for (home, tokio) in homes.iter().zip([false, true, false, true]) {
-        let late = home.start(async move {
-            if tokio { lateness::<Tokio>().await } else { lateness::<Annulus>().await }
+        print_late(home.team().name, || {
+            let late = home.start(async move {
+                if tokio { lateness::<Tokio>().await } else { lateness::<Annulus>().await }
+            });
+            late.recv().expect("the task does not panic")
         });
-        let late = late.recv().expect("the task does not panic");
-        let micros = |part: usize| late[late.len() * part / 100].as_nanos() as f64 / 1000.0;
-        println!("| {} | {:.0} | {:.0} |", home.team().name, micros(50), micros(99));
     }
+    let annulus = annulus::Builder::new().worker_threads(1).build().expect("a runtime");
+    let tokio = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let tokio = tokio.expect("a runtime without a thread");
+    print_late("annulus, in `block_on`", || annulus.block_on(lateness::<Annulus>()));
+    print_late("tokio-ct, in `block_on`", || tokio.block_on(lateness::<Tokio>()));
+}
+
+fn print_late(name: &str, sleep: impl FnOnce() -> Vec<Duration>) {
+    let before = measure::cpu_time_of("");
+    let late = sleep();
+    let spent = measure::cpu_time_of("").zip(before).map(|(after, before)| after - before);
+    let spent = spent.map_or(f64::NAN, |nanos| nanos as f64 / late.len() as f64 / 1000.0);
+    let micros = |part: usize| late[late.len() * part / 100].as_nanos() as f64 / 1000.0;
+    println!("| {name} | {:.0} | {:.0} | {spent:.1} |", micros(50), micros(99));
 }
 
 /// Whether this is `cargo bench`, and of everything or of the tables.

@@ -19,8 +19,7 @@ use std::sync::Arc;
 
 use super::seat::Seat;
 use super::{Home, Shared};
-use crate::time::context::{self as timers, Host};
-use crate::time::{Shard, Timers};
+use crate::time::context::{self as timers, Host, Place};
 
 /// What a thread is to a runtime.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -43,6 +42,8 @@ pub(super) struct Context {
     seat: Cell<*const Seat>,
     /// The seat's number.
     index: Cell<usize>,
+    /// Where it sets timers: on its seat, or on the first.
+    place: Place,
     /// The context that was current before.
     outer: Cell<*const Context>,
     /// Whether the thread has a part in the timers that it should hand on before it works.
@@ -66,6 +67,8 @@ impl Context {
             role,
             seat: Cell::new(ptr::null()),
             index: Cell::new(0),
+            // SAFETY: the contract: they are a part of `shared`.
+            place: unsafe { Place::new(&shared.timers) },
             outer: Cell::new(ptr::null()),
             concerned: Cell::new(false),
             asks: Cell::new(false),
@@ -92,6 +95,7 @@ impl Context {
         let seats = &self.shared().seats;
         self.seat.set(index.map_or(ptr::null(), |index| &raw const *seats[index]));
         self.index.set(index.unwrap_or(0));
+        self.place.set_seat(self.index.get());
     }
 
     pub(super) fn shared(&self) -> &Shared {
@@ -145,17 +149,13 @@ impl Context {
 }
 
 impl Host for Context {
-    fn timers(&self) -> &Timers {
-        &self.shared().timers
-    }
-
-    fn shard(&self) -> &'static Shard {
-        self.shared().timers.shard(self.index.get())
+    fn place(&self) -> &Place {
+        &self.place
     }
 
     fn hurry(&self, deadline: u64) {
         // The first timer of all comes this way, too.
-        self.timers().clock().use_it();
+        self.place.timers().clock().use_it();
         if self.seat.get().is_null() {
             self.shared().hurry(deadline);
         } else {

@@ -33,6 +33,11 @@ mod queue;
 mod registry;
 mod seat;
 mod sharing;
+#[cfg_attr(
+    any(miri, not(feature = "net"), not(any(target_os = "linux", target_os = "android"))),
+    path = "slack_off.rs"
+)]
+mod slack;
 mod threads;
 mod worker;
 
@@ -55,6 +60,7 @@ use self::injector::Injector;
 use self::registry::{OUTSIDE, Registry};
 use self::seat::Seat;
 use self::sharing::Sharing;
+use self::slack::Punctual;
 use self::threads::Threads;
 pub(crate) use self::threads::{Hook, ThreadSettings};
 use crate::primitive::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
@@ -514,6 +520,7 @@ fn background(shared: &Arc<Shared>, index: usize) {
     let context = context::Context::new(shared, Role::Owner);
     let _inside = context.enter();
     let _no_blocking = may_block::forbid();
+    let _punctual = Punctual::new();
     let seat = &shared.seats[index];
     loop {
         while !seat.take_go(false) {

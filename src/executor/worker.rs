@@ -11,6 +11,7 @@ use super::idle::{Kept, MAX_SEATS};
 use super::queue::CAPACITY;
 use super::seat::Seat;
 use super::sharing::{Window, nanos};
+use super::slack::Punctual;
 use super::{GUEST_WAITS, SHUTDOWN, Shared, in_place};
 use crate::primitive::atomic::Ordering::Relaxed;
 use crate::primitive::{may_spin, spin_loop};
@@ -42,6 +43,8 @@ pub(super) struct Worker<'a> {
     sentinel: bool,
     /// The keeper's part, if it is ours.
     keeps: Option<Kept>,
+    /// A guest's, once it has waited for a timer.
+    punctual: Option<Punctual>,
     nap: Duration,
     /// What the reactor has fetched for us.
     ready: Ready,
@@ -101,6 +104,7 @@ impl<'a> Worker<'a> {
             on_call: if is_guest { None } else { park::on_call(shared) },
             sentinel: false,
             keeps: None,
+            punctual: None,
             nap: NAP,
             ready: Ready::default(),
             looked: None,
@@ -326,7 +330,7 @@ impl<'a> Worker<'a> {
             if RAMP_UP && self.shared.has_work() {
                 self.shared.wake(self.shared.idle.notify_soon());
             }
-            self.name_sentinel();
+            self.name_sentinel(self.seat.has_any());
         }
     }
 

@@ -14,9 +14,14 @@ use crate::primitive::atomic::Ordering::Relaxed;
 const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// `duration` after `instant`, or a hundred years if that is beyond what an `Instant` can tell.
+#[inline]
 pub(super) fn after(instant: Instant, duration: Duration) -> Instant {
-    let far = || instant.checked_add(FAR).unwrap_or(instant);
-    instant.checked_add(duration).unwrap_or_else(far)
+    instant.checked_add(duration).unwrap_or_else(|| far_after(instant))
+}
+
+#[cold]
+fn far_after(instant: Instant) -> Instant {
+    instant.checked_add(FAR).unwrap_or(instant)
 }
 
 /// See the module's page.
@@ -65,7 +70,12 @@ impl Clock {
     #[inline]
     pub(super) fn at(&self, real: Instant) -> Instant {
         // Ordering: Relaxed; who pauses the clock from elsewhere does so at some time.
-        if self.moved.load(Relaxed) { self.hands.lock().at(real) } else { real }
+        if self.moved.load(Relaxed) { self.moved_at(real) } else { real }
+    }
+
+    #[cold]
+    fn moved_at(&self, real: Instant) -> Instant {
+        self.hands.lock().at(real)
     }
 
     /// Notes that timers are set by this clock.

@@ -1,16 +1,15 @@
 //! The runtime that a thread is in, as the timers see it.
 
 use std::cell::Cell;
+use std::fmt;
+use std::ptr::NonNull;
 
 use super::shard::{Shard, Timers};
 
 /// What the executor does for the timers, on a thread of its own.
 pub(crate) trait Host {
-    /// The timers of the runtime.
-    fn timers(&self) -> &Timers;
-
-    /// The shard for timers that are set on this thread.
-    fn shard(&self) -> &'static Shard;
+    /// The timers of the runtime, and those of this thread.
+    fn place(&self) -> &Place;
 
     /// A timer has been set on this thread that is the first of its shard to be due.
     fn hurry(&self, deadline: u64);
@@ -19,9 +18,56 @@ pub(crate) trait Host {
     fn fire(&self);
 }
 
+/// Where a thread sets its timers. A part of the host, which is at hand without a call of it.
+pub(crate) struct Place {
+    timers: NonNull<Timers>,
+    shard: Cell<&'static Shard>,
+}
+
+impl Place {
+    /// The place of who sits nowhere.
+    ///
+    /// # Safety
+    ///
+    /// The timers outlive the place.
+    pub(crate) unsafe fn new(timers: &Timers) -> Self {
+        Self { timers: NonNull::from(timers), shard: Cell::new(timers.shard(0)) }
+    }
+
+    #[inline]
+    pub(crate) fn timers(&self) -> &Timers {
+        // SAFETY: the contract of `new`.
+        unsafe { self.timers.as_ref() }
+    }
+
+    /// The shard for timers that are set on this thread.
+    #[inline]
+    pub(crate) fn shard(&self) -> &'static Shard {
+        self.shard.get()
+    }
+
+    /// From now on timers are set on the shard of this seat.
+    pub(crate) fn set_seat(&self, seat: usize) {
+        self.shard.set(self.timers().shard(seat));
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Place").finish_non_exhaustive()
+    }
+}
+
+/// A host, and its place.
+#[derive(Clone, Copy)]
+struct Here {
+    place: *const Place,
+    host: *const dyn Host,
+}
+
 thread_local! {
     /// None, or a host that lives in a frame further up this thread's stack.
-    static HOST: Cell<Option<*const dyn Host>> = const { Cell::new(None) };
+    static HERE: Cell<Option<Here>> = const { Cell::new(None) };
 }
 
 /// Makes `host` this thread's, or takes it away.
@@ -30,11 +76,20 @@ thread_local! {
 ///
 /// The host stays where it is until it is taken away.
 pub(crate) unsafe fn set(host: Option<*const dyn Host>) {
-    HOST.set(host);
+    // SAFETY: the contract.
+    HERE.set(host.map(|host| Here { place: unsafe { &*host }.place(), host }));
+}
+
+/// Calls `f` with this thread's place, if it is in a runtime. No code of a user's runs in `f`: it
+/// could leave the runtime.
+#[inline]
+pub(super) fn place<R>(f: impl FnOnce(Option<&Place>) -> R) -> R {
+    // SAFETY: the contract of `set`; the place is a part of the host.
+    f(HERE.get().map(|here| unsafe { &*here.place }))
 }
 
 /// Calls `f` with this thread's host, if it is in a runtime.
 pub(super) fn with<R>(f: impl FnOnce(Option<&dyn Host>) -> R) -> R {
     // SAFETY: the contract of `set`; `f` runs on this thread, below the frame of the host.
-    f(HOST.get().map(|host| unsafe { &*host }))
+    f(HERE.get().map(|here| unsafe { &*here.host }))
 }

@@ -43,6 +43,7 @@ struct State {
 
 impl State {
     /// The wheel, if it is still that of `life`.
+    #[inline]
     fn wheel(&mut self, life: u32) -> Option<&mut Wheel> {
         self.wheel.as_mut().filter(|_| self.life == life)
     }
@@ -69,29 +70,42 @@ pub(super) struct Registration {
 const CANCELLED: u32 = u32::MAX;
 
 impl Registration {
-    /// Sets a timer; none if the runtime has ended. See [`Shard::is_first`].
-    // Perf: two words, so that it is returned in registers.
+    /// Sets a timer, and says whether it is the first of its shard to be due, so that whoever
+    /// looks after that must learn of it. None if the runtime has ended; then the waker is left.
     #[inline]
-    pub(super) fn new(shard: &'static Shard, time: u64, waker: &Waker) -> Option<Self> {
-        // A waker that is refused drops after the lock.
-        let mut waker = Some(waker.clone());
+    pub(super) fn new(
+        shard: &'static Shard,
+        time: u64,
+        waker: &mut Option<Waker>,
+    ) -> Option<(Self, bool)> {
         let mut state = shard.state.lock();
         let life = state.life;
         let key = state.wheel.as_mut()?.insert(time, waker.take()?);
-        if time < shard.next.load(Relaxed) {
+        let is_first = time < shard.next.load(Relaxed);
+        if is_first {
             // Ordering: Relaxed; a sleeper learns of it by the fences of `Idle`.
             shard.next.store(time, Relaxed);
         }
-        Some(Self { shard, life, key })
+        Some((Self { shard, life, key }, is_first))
     }
 
-    /// What has become of the timer; while it waits, it will wake `waker`.
-    pub(super) fn poll(&self, waker: &Waker) -> Stage {
+    /// What has become of the timer; while it waits, it will wake `waker`. This is the last call
+    /// if it does not wait.
+    #[inline]
+    pub(super) fn poll(&mut self, waker: &Waker) -> Stage {
         let mut new: Option<Waker> = None;
         loop {
             let mut state = self.shard.state.lock();
-            let Some(wheel) = state.wheel(self.life) else { return Stage::Orphaned };
-            let Some(old) = wheel.waker(self.key) else { return Stage::Fired };
+            let Some(wheel) = state.wheel(self.life) else {
+                self.key = CANCELLED;
+                return Stage::Orphaned;
+            };
+            let Some(old) = wheel.waker(self.key) else {
+                // There is no waker to drop.
+                wheel.remove(self.key);
+                self.key = CANCELLED;
+                return Stage::Fired;
+            };
             if old.will_wake(waker) {
                 return Stage::Waits;
             }
@@ -149,13 +163,6 @@ impl Shard {
     #[inline]
     pub(super) fn nanos(&self, instant: Instant) -> u64 {
         nanos(self.epoch, instant)
-    }
-
-    /// Whether a timer that has just been set for `time` is the first to be due, so that whoever
-    /// looks after this shard must learn of it.
-    #[inline]
-    pub(super) fn is_first(&self, time: u64) -> bool {
-        self.next.load(Relaxed) == time
     }
 
     #[inline]

@@ -39,7 +39,7 @@ use super::context::{self, Host};
 /// ```
 #[track_caller]
 pub fn pause() {
-    let paused = in_runtime(|host| host.timers().clock().pause());
+    let paused = in_runtime(|host| host.place().timers().clock().pause());
     assert!(paused, "this runtime's clock stands still already; call `time::resume` first");
     in_runtime(|host| host.hurry(0));
 }
@@ -51,7 +51,7 @@ pub fn pause() {
 /// If this thread is in no runtime, or its clock runs.
 #[track_caller]
 pub fn resume() {
-    let resumed = in_runtime(|host| host.timers().clock().resume());
+    let resumed = in_runtime(|host| host.place().timers().clock().resume());
     assert!(resumed, "this runtime's clock runs; call `time::pause` first");
     in_runtime(|host| host.hurry(0));
 }
@@ -84,7 +84,7 @@ pub fn resume() {
 /// ```
 #[track_caller]
 pub fn advance(duration: Duration) -> Advance {
-    let advanced = in_runtime(|host| host.timers().clock().advance(duration));
+    let advanced = in_runtime(|host| host.place().timers().clock().advance(duration));
     assert!(advanced, "this runtime's clock runs; call `time::pause` first");
     in_runtime(|host| host.fire());
     Advance { yielded: false }

@@ -195,6 +195,83 @@ fn next_leads_to_each_timer() {
     assert_eq!(timers.wheel.next(), NEVER);
 }
 
+/// Who sleeps until `next` wakes up once for a timer, near or far, while they are few.
+#[test]
+fn few_timers_are_no_reason_to_wake_up_twice() {
+    let mut timers = Timers::new();
+    let deadlines = [20_000, 2_000_000, 2_000_001, 80_000_000, 7_000_000_000, 1 << 50];
+    for deadline in deadlines {
+        timers.set(deadline);
+    }
+    for (id, deadline) in deadlines.into_iter().enumerate() {
+        assert_eq!(timers.wheel.next(), deadline);
+        assert_eq!(timers.pop(deadline), Some(id));
+        assert_eq!(timers.pop(deadline), None);
+    }
+    for n in 0..=FEW as u64 {
+        timers.set((1 << 51) + n);
+    }
+    assert_eq!(timers.pop(1 << 50), None);
+    assert!(timers.wheel.next() <= 1 << 51, "many are not searched");
+}
+
+/// A machine that was suspended: the time jumps, and everything is due at once.
+#[test]
+fn a_jump_takes_few_steps_and_loses_nothing() {
+    const SECOND: u64 = 1_000_000_000;
+    let count = if cfg!(miri) { 20 } else { 1000 };
+    for jump in [3600 * SECOND, 100 * 365 * 24 * 3600 * SECOND, NEVER - 1] {
+        let mut timers = Timers::new();
+        // Nobody has looked at the wheel for a while, and the first are in their slots.
+        for tick in 1..=count {
+            timers.set(tick * SECOND / 10);
+        }
+        assert_eq!(timers.pop(SECOND / 20), None);
+        let last = jump.saturating_add(7);
+        let (far, _) = timers.set(last);
+        let mut steps = 0;
+        while timers.wheel.turn(jump) {
+            steps += 1;
+        }
+        assert!(steps <= count as usize * LEVELS, "{steps} steps, as if the time went by");
+        for id in 0..count as usize {
+            assert_eq!(timers.pop(jump), Some(id));
+        }
+        if last > jump {
+            assert_eq!(timers.pop(jump), None);
+        }
+        // From here on it is as exact as ever.
+        if jump < NEVER / 2 {
+            let (next, _) = timers.set(jump + 5);
+            assert_eq!(timers.pop(jump + 4), None);
+            assert_eq!(timers.pop(jump + 5), Some(next));
+        }
+        assert_eq!(timers.pop(last), Some(far));
+        assert!(timers.wheel.is_empty());
+    }
+}
+
+/// Those at the door are let in before they are needed, and when they are many.
+#[test]
+fn the_door() {
+    let mut timers = Timers::new();
+    let keys: Vec<u32> = (0..3 * u64::from(MANY)).map(|n| timers.set(1000 + n).1).collect();
+    let waiting = timers.wheel.keys(NEW).count();
+    assert!(0 < waiting && waiting <= MANY as usize, "{waiting} would be let in at once");
+    assert_eq!(timers.wheel.next(), 1000, "whether it is at the door or in a slot");
+    timers.wheel.remove(keys[0]).unwrap();
+    timers.wheel.remove(*keys.last().unwrap()).unwrap();
+    assert!(timers.wheel.reset(keys[5], 7), "to the door again");
+    assert_eq!(timers.wheel.next(), 7);
+    assert_eq!(timers.pop(6), None);
+    assert_eq!(timers.pop(7), Some(5));
+    assert_eq!(timers.wheel.keys(NEW).count(), 0);
+    let (early, _) = timers.set(3);
+    assert_eq!(timers.wheel.next(), 3);
+    assert_eq!(timers.pop(7), Some(early), "it was late when it came");
+    assert_eq!(timers.pop(1001), Some(1));
+}
+
 /// An entry stays its owner's after it has fired: the key is not given to another.
 #[test]
 fn a_key_is_its_owners_until_it_is_removed() {

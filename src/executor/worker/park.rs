@@ -32,22 +32,28 @@ pub(super) fn on_call(shared: &Shared) -> Option<Instant> {
 }
 
 impl Worker<'_> {
-    #[cold]
     pub(super) fn resign_sentinel(&mut self) {
+        self.step_down(self.seat.has_any());
+    }
+
+    /// As `resign_sentinel`; `waits` says whether a task of this seat waits behind another.
+    #[cold]
+    pub(super) fn step_down(&mut self, waits: bool) {
         self.sentinel = false;
         self.nap = NAP;
         self.shared.idle.resign_sentinel();
         // Whoever found the part taken relied on us for the timers, too.
         self.context.set_concerned(true);
-        self.name_sentinel();
+        self.name_sentinel(waits);
     }
 
     /// Who filled a slot elsewhere may have relied on us to look after it. Now somebody else
     /// has to: whoever is woken looks round, and ends as the sentinel if there is nothing to do.
-    /// The same holds for what we have brought here: the task that we run first may take long.
-    pub(super) fn name_sentinel(&self) {
+    /// The same holds for what we have brought here, if it waits: the task that we run first may
+    /// take long.
+    pub(super) fn name_sentinel(&self, waits: bool) {
         let idle = &self.shared.idle;
-        if idle.lacks_sentinel() && (idle.others_busy(self.index) || self.seat.has_any()) {
+        if idle.lacks_sentinel() && (waits || idle.others_busy(self.index)) {
             self.shared.wake(idle.notify_soon());
         }
     }
@@ -159,6 +165,7 @@ impl Worker<'_> {
         self.sentinel = true;
         let nap = self.nap;
         if let Some(time) = self.until_due().filter(|&time| time < nap) {
+            self.be_punctual();
             return Nap::For(time);
         }
         self.nap = (nap * 2).min(LONGEST_NAP);
