@@ -107,6 +107,9 @@ pub mod net;
 #[cfg(feature = "fs")]
 pub mod fs;
 
+#[cfg(all(unix, feature = "process"))]
+pub mod process;
+
 #[cfg(feature = "hyper")]
 pub mod hyper;
 

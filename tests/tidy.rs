@@ -28,7 +28,7 @@ const RANKS: [(&str, u32); 20] = [
 ];
 
 /// The files that may say `unsafe`.
-const UNSAFE: [&str; 42] = [
+const UNSAFE: [&str; 44] = [
     "channel/batch.rs",
     "channel/blocking.rs",
     "channel/core.rs",
@@ -52,6 +52,8 @@ const UNSAFE: [&str; 42] = [
     "executor/worker/", // its methods stand for who sits on the seat
     "hyper.rs",
     "primitive.rs",
+    "process/exit.rs",
+    "process/pidfd.rs",
     "reactor/precise.rs",
     "ring/batch.rs",
     "ring/credit.rs",
