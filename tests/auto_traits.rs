@@ -378,6 +378,28 @@ fn children_go_anywhere() {
 #[cfg(all(unix, feature = "net"))]
 #[test]
 fn descriptors_are_what_they_are_of() {
-    use annulus::net::AsyncFd;
+    use annulus::net::{AsyncFd, UnixDatagram, UnixListener, UnixStream};
     all::<AsyncFd<std::os::fd::OwnedFd>>();
+    all::<UnixDatagram>();
+    all::<UnixListener>();
+    all::<UnixStream>();
+}
+
+#[cfg(feature = "net")]
+#[test]
+fn sockets_go_anywhere() {
+    use annulus::net::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
+    use annulus::net::{TcpListener, TcpStream, UdpSocket, lookup_host};
+    fn send<T: Send>(_: fn() -> T) {}
+    all::<TcpListener>();
+    all::<TcpStream>();
+    all::<UdpSocket>();
+    all::<ReadHalf<'static, TcpStream>>();
+    all::<WriteHalf<'static, TcpStream>>();
+    all::<OwnedReadHalf<TcpStream>>();
+    all::<OwnedWriteHalf<TcpStream>>();
+    all::<ReuniteError<TcpStream>>();
+    send(|| TcpStream::connect("a:1"));
+    send(|| lookup_host("a:1"));
+    send(|| async { TcpStream::connect("a:1").await?.write_all(b"x").await });
 }

@@ -154,3 +154,14 @@ fn files_stay_short_and_finished() {
         }
     }
 }
+
+/// The clock that a system sets, or that jumps, times nothing here.
+#[test]
+fn nobody_looks_at_the_wall_clock() {
+    for (name, text) in source() {
+        let found = code(&text).find(|(_, code)| {
+            ["SystemTime", "CLOCK_REALTIME"].iter().any(|clock| code.contains(clock))
+        });
+        assert!(found.is_none(), "{name} looks at the wall clock: {found:?}");
+    }
+}
