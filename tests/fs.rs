@@ -386,6 +386,10 @@ fn a_full_pool_keeps_operations_waiting() {
             annulus::yield_now().await;
         }
         assert!(!path.exists());
+        // Nor does an operation that was given up and waits keep the file.
+        let file = File::from_std(std_fs::File::create(dir.join("other")).unwrap());
+        give_up(file.sync_all());
+        file.into_std().await.unwrap();
         release.send(()).unwrap();
         write.await.unwrap();
         assert_eq!(std_fs::read(&path).unwrap(), b"text");
