@@ -58,11 +58,12 @@
 //!
 //! [`time`] has sleeps, limits of time and ticks, and a clock that tests can move.
 //!
-//! # Sockets
+//! # Sockets, files, processes
 //!
-//! With the feature `net`, which is on by default, `annulus::net` has TCP, UDP and Unix sockets.
-//! The feature `hyper` has the adapters with which hyper 1.x runs on them, and `signal` a future
-//! for Ctrl-C.
+//! `annulus::net` has TCP, UDP and Unix sockets, `annulus::fs` files, and `annulus::process` child
+//! processes, each with the feature of its name, which is on by default. `annulus::io` has the
+//! traits that they share. The feature `hyper` has the adapters with which hyper 1.x runs on
+//! sockets, and `signal` a future for Ctrl-C.
 //!
 //! # Cancelling
 //!
@@ -98,8 +99,17 @@ pub use task::{JoinError, JoinHandle};
 
 mod macros;
 
+#[cfg(feature = "io")]
+pub mod io;
+
 #[cfg(feature = "net")]
 pub mod net;
+
+#[cfg(feature = "fs")]
+pub mod fs;
+
+#[cfg(all(unix, feature = "process"))]
+pub mod process;
 
 #[cfg(feature = "hyper")]
 pub mod hyper;

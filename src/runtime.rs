@@ -4,6 +4,8 @@ mod builder;
 mod handle;
 mod scope;
 mod tasks;
+#[cfg(any(feature = "fs", feature = "net"))]
+pub(crate) mod unblock;
 
 use std::fmt;
 use std::future::Future;

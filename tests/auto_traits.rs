@@ -345,3 +345,61 @@ lacks!(Unpin: annulus::hyper::Io<PhantomPinned>);
 fn ctrl_c_goes_anywhere() {
     all::<annulus::signal::CtrlC>();
 }
+
+#[cfg(feature = "fs")]
+#[test]
+fn files_go_anywhere() {
+    use annulus::fs::{DirEntry, File, OpenOptions, ReadDir, copy, read_dir};
+    fn send<T: Send>(_: fn() -> T) {}
+    all::<File>();
+    all::<OpenOptions>();
+    all::<ReadDir>();
+    all::<DirEntry>();
+    send(|| copy("", ""));
+    send(|| read_dir(""));
+    send(|| async { File::open("").await?.sync_all().await });
+    send(|| async { File::open("").await?.into_std().await });
+}
+
+#[cfg(all(unix, feature = "process"))]
+#[test]
+fn children_go_anywhere() {
+    use annulus::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+    fn send<T: Send>(_: fn() -> T) {}
+    all::<Command>();
+    all::<Child>();
+    all::<ChildStdin>();
+    all::<ChildStdout>();
+    all::<ChildStderr>();
+    send(|| async { Command::new("").spawn()?.wait().await });
+    send(|| async { Command::new("").spawn()?.wait_with_output().await });
+}
+
+#[cfg(all(unix, feature = "net"))]
+#[test]
+fn descriptors_are_what_they_are_of() {
+    use annulus::net::{AsyncFd, UnixDatagram, UnixListener, UnixStream};
+    all::<AsyncFd<std::os::fd::OwnedFd>>();
+    all::<UnixDatagram>();
+    all::<UnixListener>();
+    all::<UnixStream>();
+}
+
+#[cfg(feature = "net")]
+#[test]
+fn sockets_go_anywhere() {
+    use annulus::net::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
+    use annulus::net::{TcpListener, TcpStream, UdpSocket, lookup_host};
+    fn send<T: Send>(_: fn() -> T) {}
+    all::<TcpListener>();
+    all::<TcpStream>();
+    all::<UdpSocket>();
+    all::<ReadHalf<'static, TcpStream>>();
+    all::<WriteHalf<'static, TcpStream>>();
+    all::<OwnedReadHalf<TcpStream>>();
+    all::<OwnedWriteHalf<TcpStream>>();
+    all::<ReuniteError<TcpStream>>();
+    send(|| TcpStream::connect("a:1"));
+    send(|| lookup_host("a:1"));
+    send(|| async { TcpStream::connect("a:1").await?.write_all(b"x").await });
+}

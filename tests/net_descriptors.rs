@@ -264,3 +264,48 @@ fn a_number_that_is_used_again_is_another_socket() {
         });
     });
 }
+
+#[cfg(feature = "process")]
+#[test]
+fn children_leave_nothing() {
+    use annulus::process::{Command, Stdio};
+    alone("children_leave_nothing", || {
+        let runtime = runtime(2);
+        let children = |count| async move {
+            for _ in 0..count {
+                let output = Command::new("echo").output().await.unwrap();
+                assert_eq!(output.stdout, b"\n");
+                let mut cat = Command::new("cat");
+                cat.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+                let mut child = cat.spawn().unwrap();
+                // It is watched, and then dropped.
+                let given_up = futures_lite::future::poll_once(child.wait()).await;
+                drop((child, given_up));
+            }
+        };
+        // The reactor is there, and all threads.
+        runtime.block_on(children(2));
+        let settle = || {
+            // What was dropped is reaped in a moment, and its descriptors with it.
+            let mut now = descriptors();
+            for _ in 0..200 {
+                thread::sleep(std::time::Duration::from_millis(1));
+                now = now.min(descriptors());
+            }
+            now
+        };
+        let before = settle();
+        runtime.block_on(children(100));
+        while descriptors() > before {
+            thread::yield_now();
+        }
+        drop(runtime);
+        let zombies = |stat: String| stat.contains(") Z ");
+        let all = fs::read_dir("/proc").unwrap().filter_map(|entry| {
+            let stat = fs::read_to_string(entry.unwrap().path().join("stat")).ok()?;
+            let parent = stat.rsplit(") ").next()?.split(' ').nth(1)?.parse::<u32>().ok()?;
+            (parent == std::process::id() && zombies(stat)).then_some(())
+        });
+        assert_eq!(all.count(), 0, "there are zombies");
+    });
+}

@@ -12,6 +12,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc;
 use std::task::Poll;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use annulus::net::{TcpListener, TcpStream};
 use annulus::{Builder, Runtime, block_in_place, spawn, yield_now};
@@ -308,4 +309,34 @@ fn wakes_of_sockets_and_of_channels_mix() {
             assert_eq!(task.await.unwrap(), (0..ROUNDS).sum::<u32>());
         });
     }
+}
+
+/// A guest finds the seat's own thread still in the poll, which it was told to leave to the guest.
+#[test]
+fn a_guest_takes_the_poll_over() {
+    let runtime = runtime(1);
+    let (server, mut peer) = runtime.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let peer = StdStream::connect(listener.local_addr().unwrap()).unwrap();
+        (listener.accept().await.unwrap().0, peer)
+    });
+    let (tell, told) = mpsc::channel();
+    let writer = thread::spawn(move || {
+        while let Ok(byte) = told.recv() {
+            // Long enough for the guest to fall asleep.
+            thread::sleep(Duration::from_micros(300));
+            peer.write_all(&[byte]).unwrap();
+        }
+    });
+    for round in 0..1000 {
+        // Time for the seat's own thread to wait in the poll.
+        thread::sleep(Duration::from_micros(300));
+        let byte = round as u8;
+        tell.send(byte).unwrap();
+        let mut got = [0];
+        runtime.block_on(server.read_exact(&mut got)).unwrap();
+        assert_eq!(got, [byte]);
+    }
+    drop(tell);
+    writer.join().unwrap();
 }

@@ -5,7 +5,7 @@
 //! ```text
 //!   spawn_blocking --> queued --------> runs on a thread of its own --> complete
 //!                        |  ^ aborted: dropped when its turn comes
-//!                        +--> dropped: the runtime is ending
+//!                        +--> dropped: the runtime is ending, and it need not be run
 //! ```
 //!
 //! A closure is a task whose only poll runs it. It is not in the executor's list of tasks, since
@@ -49,6 +49,8 @@ pub(super) struct Pool {
 #[derive(Debug, Default)]
 struct State {
     closures: List,
+    /// Those that are run before the end, since what they do has been promised.
+    promised: List,
     /// Seats that somebody has to sit on, whatever the limit says.
     seats: VecDeque<usize>,
     /// Threads that wait on `work`.
@@ -60,8 +62,24 @@ struct State {
 impl State {
     /// Whether more is to be done than there are threads waiting for it.
     fn lacks_threads(&self) -> bool {
-        self.closures.len() + self.seats.len() > self.idle
+        self.closures.len() + self.promised.len() + self.seats.len() > self.idle
     }
+
+    fn is_empty(&self) -> bool {
+        self.closures.len() + self.promised.len() + self.seats.len() == 0
+    }
+
+    fn next_closure(&mut self) -> Option<Runnable> {
+        self.promised.pop_front().or_else(|| self.closures.pop_front())
+    }
+}
+
+/// What becomes of a closure that has not begun when the runtime ends.
+#[derive(Debug, Clone, Copy)]
+#[cfg_attr(not(feature = "fs"), allow(dead_code, reason = "only files promise anything"))]
+pub(crate) enum AtEnd {
+    Drop,
+    Run,
 }
 
 /// Why work was not taken on.
@@ -105,19 +123,29 @@ impl Pool {
         Threads::start(shared, number, serve).map(drop).inspect_err(|_| self.lock().threads -= 1)
     }
 
-    fn push(&self, shared: &Arc<Shared>, closure: Runnable) -> Result<(), (List, Refused)> {
+    fn push(
+        &self,
+        shared: &Arc<Shared>,
+        closure: Runnable,
+        at_end: AtEnd,
+    ) -> Result<(), (List, Refused)> {
         let mut state = self.lock();
         if state.closed {
             return Err((List::from(closure), Refused::Closed));
         }
-        state.closures.push_back(closure);
+        match at_end {
+            AtEnd::Drop => state.closures.push_back(closure),
+            AtEnd::Run => state.promised.push_back(closure),
+        }
         self.summon(shared, state).or_else(|error| {
             let mut state = self.lock();
             if state.threads > 0 {
                 // Those that there are will come to it.
                 return Ok(());
             }
-            Err((std::mem::take(&mut state.closures), Refused::NoThread(error)))
+            let mut all = std::mem::take(&mut state.closures);
+            all.append(std::mem::take(&mut state.promised));
+            Err((all, Refused::NoThread(error)))
         })
     }
 
@@ -135,7 +163,7 @@ impl Pool {
         }
     }
 
-    /// Drops what has not begun, and has the threads leave.
+    /// Drops what has not begun and is not promised, and has the threads leave after the rest.
     pub(super) fn close(&self, shared: &Shared) {
         let closures = {
             let mut state = self.lock();
@@ -194,7 +222,7 @@ fn serve(shared: &Arc<Shared>) {
         if let Some(seat) = state.seats.pop_front() {
             drop(state);
             in_place::stand_in(shared, &context, seat);
-        } else if let Some(closure) = state.closures.pop_front() {
+        } else if let Some(closure) = state.next_closure() {
             drop(state);
             run(shared, closure);
         } else if state.closed {
@@ -205,7 +233,7 @@ fn serve(shared: &Arc<Shared>) {
             let (now, wait) = waited.unwrap_or_else(PoisonError::into_inner);
             state = now;
             state.idle -= 1;
-            if wait.timed_out() && state.closures.len() == 0 && state.seats.is_empty() {
+            if wait.timed_out() && state.is_empty() {
                 break;
             }
             continue;
@@ -237,16 +265,56 @@ where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
 {
+    let (handle, refused) = submit(shared, f, origin, AtEnd::Drop);
+    if let Some(Refused::NoThread(error)) = refused {
+        panic!("spawn_blocking needs a thread, and the system refuses to start one: {error}");
+    }
+    handle
+}
+
+/// The same for an operation that can fail, as it does if nobody will run it.
+#[cfg(any(feature = "fs", feature = "net"))]
+pub(crate) fn try_spawn_blocking<F, R>(
+    shared: &Arc<Shared>,
+    f: F,
+    origin: Origin,
+    at_end: AtEnd,
+) -> io::Result<JoinHandle<R>>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+{
+    match submit(shared, f, origin, at_end) {
+        (handle, None) => Ok(handle),
+        (_, Some(Refused::Closed)) => Err(ended()),
+        (_, Some(Refused::NoThread(error))) => Err(error),
+    }
+}
+
+/// The error of an operation that the end of the runtime came before.
+#[cfg(any(feature = "fs", feature = "net"))]
+pub(crate) fn ended() -> io::Error {
+    io::Error::other("the runtime has ended; begin the operation in one that lives")
+}
+
+fn submit<F, R>(
+    shared: &Arc<Shared>,
+    f: F,
+    origin: Origin,
+    at_end: AtEnd,
+) -> (JoinHandle<R>, Option<Refused>)
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+{
     // The runtime is there as long as the task is: its threads have an `Arc` of it.
     let (task, handle) = task::spawn(Call(Some(f)), Address::new(Home::of(shared), None), origin);
     task.set_tag(UNLISTED);
     // Until `run`.
     shared.begin_to_block();
-    if let Err((closures, why)) = shared.blocking.push(shared, task) {
+    let refused = shared.blocking.push(shared, task, at_end).err().map(|(closures, why)| {
         cancel(shared, closures);
-        if let Refused::NoThread(error) = why {
-            panic!("spawn_blocking needs a thread, and the system refuses to start one: {error}");
-        }
-    }
-    handle
+        why
+    });
+    (handle, refused)
 }

@@ -50,6 +50,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 pub(crate) use self::blocking::spawn_blocking;
+#[cfg(any(feature = "fs", feature = "net"))]
+pub(crate) use self::blocking::{AtEnd, ended, try_spawn_blocking};
 pub(crate) use self::context::Entered;
 use self::context::Role;
 pub(crate) use self::guest::block_on;

@@ -122,6 +122,14 @@ impl Seat {
         self.chair.lock().guest.is_some()
     }
 
+    /// The seat's own thread has left the system's poll. A guest that came meanwhile may have found
+    /// it there, and sleeps elsewhere: it looks again.
+    pub(super) fn leave_poll_to_guest(&self) {
+        if let Some(guest) = &self.chair.lock().guest {
+            guest.unpark();
+        }
+    }
+
     /// Has the seat's own thread get its bit back with `take`, unless the bit is a guest's.
     pub(super) fn take_back(&self, take: impl FnOnce() -> bool) -> bool {
         // Under the lock, so that no guest takes the seat, and goes to sleep on it, in between.

@@ -10,6 +10,7 @@ use std::net::{
 };
 
 use self::sealed::Target;
+use crate::runtime::unblock::unblock;
 
 /// What sockets bind and connect to: addresses, or names that are looked up.
 ///
@@ -138,9 +139,7 @@ async fn resolve(target: Target) -> io::Result<Vec<SocketAddr>> {
             Box::new(move || (host.as_str(), port).to_socket_addrs().map(Iterator::collect))
         }
     };
-    crate::runtime::spawn_blocking(lookup)
-        .await
-        .unwrap_or_else(|error| Err(io::Error::other(error)))
+    unblock(lookup).await
 }
 
 /// Tries all addresses of `addr`, in order, until `attempt` succeeds; else gives the last error.

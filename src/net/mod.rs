@@ -5,8 +5,10 @@
 //! are there for code that wants a half by `&mut` or as its own.
 //!
 //! Streams are [`AsyncRead`](futures_io::AsyncRead) and [`AsyncWrite`](futures_io::AsyncWrite), by
-//! reference, too. Copying, buffering and reading by lines are in the crates that build on these
-//! traits, such as `futures-lite` (`futures_lite::io`).
+//! reference, too. For copying, buffering and reading by lines see [`io`](crate::io).
+//!
+//! What else the system has that tells when it is ready, such as a pipe or a device, can wait as
+//! an `AsyncFd`.
 //!
 //! A socket belongs to the runtime in which it is made, or to the global one if it is made outside.
 //! It can be used anywhere, also on other executors, while that runtime lives; after that its
@@ -37,8 +39,10 @@
 //! # Ok::<_, std::io::Error>(())
 //! ```
 
+#[cfg(unix)]
+mod async_fd;
 mod lookup;
-mod socket;
+pub(crate) mod socket;
 mod split;
 mod stream;
 mod tcp;
@@ -46,6 +50,8 @@ mod udp;
 #[cfg(unix)]
 mod unix;
 
+#[cfg(unix)]
+pub use self::async_fd::AsyncFd;
 pub use self::lookup::{ToSocketAddrs, lookup_host};
 pub use self::split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
 pub use self::tcp::{TcpListener, TcpStream};

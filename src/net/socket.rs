@@ -24,7 +24,7 @@ use crate::util::SpinLock;
 use crate::wait::queue::Ticket;
 
 /// See the module's page.
-pub(super) struct Socket<S: Source> {
+pub(crate) struct Socket<S: Source> {
     /// `None` once the socket is given away.
     io: Option<S>,
     entry: Arc<Entry>,
@@ -40,7 +40,7 @@ fn index(direction: Direction) -> usize {
 impl<S: Source> Socket<S> {
     /// Registers `io`, which does not block, with the runtime that this thread is in, or with the
     /// global one.
-    pub(super) fn new(mut io: S) -> io::Result<Self> {
+    pub(crate) fn new(mut io: S) -> io::Result<Self> {
         let driver = crate::runtime::driver()?;
         let entry = driver.register(&mut io)?;
         Ok(Self {
@@ -51,12 +51,12 @@ impl<S: Source> Socket<S> {
         })
     }
 
-    pub(super) fn io(&self) -> &S {
+    pub(crate) fn io(&self) -> &S {
         self.io.as_ref().expect("a socket has its source until it drops")
     }
 
     /// The source, which the reactor forgets.
-    pub(super) fn into_io(mut self) -> S {
+    pub(crate) fn into_io(mut self) -> S {
         self.withdraw().expect("a socket has its source until it drops")
     }
 
@@ -72,7 +72,7 @@ impl<S: Source> Socket<S> {
     }
 
     /// Calls `operation` until it does not block; the future is ready with what it gives.
-    pub(super) fn run<'a, R, F>(&'a self, direction: Direction, operation: F) -> Run<'a, S, R, F>
+    pub(crate) fn run<'a, R, F>(&'a self, direction: Direction, operation: F) -> Run<'a, S, R, F>
     where
         F: FnMut(&S) -> io::Result<R>,
     {
@@ -80,7 +80,7 @@ impl<S: Source> Socket<S> {
     }
 
     /// As `run`; `took_all` as in [`Entry::poll_io`].
-    pub(super) fn run_short<'a, R, F>(
+    pub(crate) fn run_short<'a, R, F>(
         &'a self,
         direction: Direction,
         operation: F,
@@ -93,11 +93,11 @@ impl<S: Source> Socket<S> {
     }
 
     /// Waits until the socket may be tried.
-    pub(super) fn ready(&self, direction: Direction) -> ReadyFuture<'_, S> {
+    pub(crate) fn ready(&self, direction: Direction) -> ReadyFuture<'_, S> {
         ReadyFuture { socket: self, direction, ticket: Ticket::default() }
     }
 
-    pub(super) fn try_io<R>(
+    pub(crate) fn try_io<R>(
         &self,
         direction: Direction,
         mut operation: impl FnMut(&S) -> io::Result<R>,
@@ -106,7 +106,7 @@ impl<S: Source> Socket<S> {
     }
 
     /// One poll of an operation without a future; `took_all` as in [`Entry::poll_io`].
-    pub(super) fn poll_io<R>(
+    pub(crate) fn poll_io<R>(
         &self,
         direction: Direction,
         cx: &mut Context<'_>,
@@ -138,7 +138,7 @@ impl<S: Source + fmt::Debug> fmt::Debug for Socket<S> {
 
 /// An operation under way.
 #[must_use = "futures do nothing unless you `.await` or poll them"]
-pub(super) struct Run<'a, S: Source, R, F> {
+pub(crate) struct Run<'a, S: Source, R, F> {
     socket: &'a Socket<S>,
     direction: Direction,
     operation: F,
@@ -168,7 +168,7 @@ impl<S: Source, R, F> Drop for Run<'_, S, R, F> {
 
 /// A wait for a direction.
 #[must_use = "futures do nothing unless you `.await` or poll them"]
-pub(super) struct ReadyFuture<'a, S: Source> {
+pub(crate) struct ReadyFuture<'a, S: Source> {
     socket: &'a Socket<S>,
     direction: Direction,
     ticket: Ticket,

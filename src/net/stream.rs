@@ -333,6 +333,13 @@ macro_rules! convert {
             }
         }
 
+        #[cfg(windows)]
+        impl std::os::windows::io::AsSocket for $name {
+            fn as_socket(&self) -> std::os::windows::io::BorrowedSocket<'_> {
+                self.socket.io().as_socket()
+            }
+        }
+
         #[cfg(unix)]
         impl std::os::fd::AsRawFd for $name {
             fn as_raw_fd(&self) -> std::os::fd::RawFd {

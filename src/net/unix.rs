@@ -132,6 +132,24 @@ impl UnixDatagram {
         Ok((Self::from_mio(one)?, Self::from_mio(other)?))
     }
 
+    /// Makes a socket without a path: who receives from it cannot answer.
+    ///
+    /// # Errors
+    ///
+    /// If the system refuses.
+    pub fn unbound() -> io::Result<Self> {
+        Self::from_mio(mio::net::UnixDatagram::unbound()?)
+    }
+
+    /// Names the one peer with whom [`send`](Self::send) and [`recv`](Self::recv) deal.
+    ///
+    /// # Errors
+    ///
+    /// As `connect` of std's socket.
+    pub fn connect(&self, path: impl AsRef<Path>) -> io::Result<()> {
+        self.socket.io().connect(path)
+    }
+
     /// Sends a datagram to the peer.
     ///
     /// # Errors
@@ -166,6 +184,87 @@ impl UnixDatagram {
     /// As `recv_from` of std's socket.
     pub async fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.socket.run(Direction::Read, |io| io.recv_from(buf)).await
+    }
+
+    /// Sends a datagram to the peer if there is room.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if there is no room; else as [`send`](Self::send).
+    pub fn try_send(&self, buf: &[u8]) -> io::Result<usize> {
+        self.socket.try_io(Direction::Write, |io| io.send(buf))
+    }
+
+    /// Sends a datagram to the socket at `path` if there is room.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if there is no room; else as [`send_to`](Self::send_to).
+    pub fn try_send_to(&self, buf: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
+        self.socket.try_io(Direction::Write, |io| io.send_to(buf, path.as_ref()))
+    }
+
+    /// Receives a datagram if there is one.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if there is none; else as [`recv`](Self::recv).
+    pub fn try_recv(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.socket.try_io(Direction::Read, |io| io.recv(buf))
+    }
+
+    /// Receives a datagram if there is one, and says whose it is.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if there is none; else as [`recv_from`](Self::recv_from).
+    pub fn try_recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.socket.try_io(Direction::Read, |io| io.recv_from(buf))
+    }
+
+    /// Waits until there is a datagram.
+    ///
+    /// # Errors
+    ///
+    /// If the runtime has ended.
+    pub async fn readable(&self) -> io::Result<()> {
+        self.socket.ready(Direction::Read).await
+    }
+
+    /// Waits until there is room to send.
+    ///
+    /// # Errors
+    ///
+    /// If the runtime has ended.
+    pub async fn writable(&self) -> io::Result<()> {
+        self.socket.ready(Direction::Write).await
+    }
+
+    /// Ends one direction, or both.
+    ///
+    /// # Errors
+    ///
+    /// As `shutdown` of std's socket.
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.socket.io().shutdown(how)
+    }
+
+    /// The address of this end.
+    ///
+    /// # Errors
+    ///
+    /// If the system does not say.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.io().local_addr()
+    }
+
+    /// The address of the peer.
+    ///
+    /// # Errors
+    ///
+    /// If it is not connected.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.io().peer_addr()
     }
 }
 

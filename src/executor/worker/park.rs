@@ -97,7 +97,11 @@ impl Worker<'_> {
             let stay = || !seat.has_go(is_guest) && !called() && seated();
             let reactor = &self.shared.reactor;
             let watch = reactor.exists() && seated();
-            self.watched |= driver::wait(reactor, nap, &mut self.ready, watch, stay);
+            let watched = driver::wait(reactor, nap, &mut self.ready, watch, stay);
+            self.watched |= watched;
+            if watched && !is_guest {
+                seat.leave_poll_to_guest();
+            }
             if nap.take().is_none() && self.ready.is_empty() {
                 continue;
             }

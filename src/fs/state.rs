@@ -1,0 +1,213 @@
+//! What a file is at: one operation at a time, which outlives the call that has begun it.
+//!
+//! # Invariants
+//!
+//! 1. There is at most one operation under way, and its handle is in `busy` until its result has
+//!    been taken in (`poll_settle`). Every other operation of the file begins after that.
+//! 2. Bytes are in the file, in an operation, in `unread` or with the caller. A read that was given
+//!    up leaves its bytes in `unread`, for the next one.
+//! 3. So the system's position is `unread.len()` bytes ahead of what the caller believes. A read
+//!    takes these first; what moves or uses the position otherwise goes back first ([`rewind`]).
+//!    What cannot go back, such as a pipe, has no position, and keeps its bytes.
+//! 4. A write is done with when the bytes are in an operation, which the runtime runs whatever
+//!    comes. If it fails, `failed` has the error for the next write, flush or sync.
+
+use std::fs::File;
+use std::future::Future;
+use std::io::{self, Seek, SeekFrom, Write};
+use std::mem;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use super::buffer::{Buffer, MOST};
+use crate::executor::AtEnd;
+use crate::runtime::unblock::{begin, outcome};
+use crate::task::JoinHandle;
+
+/// See the module's page.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    busy: Option<Busy>,
+    unread: Buffer,
+    /// For the next write; empty, and kept for its room.
+    written: Vec<u8>,
+    failed: Option<io::Error>,
+}
+
+/// An operation under way.
+#[derive(Debug)]
+enum Busy {
+    Read(JoinHandle<(Buffer, io::Result<usize>)>),
+    Write(JoinHandle<(Vec<u8>, bool, io::Result<()>)>),
+    /// Where to, as the caller has said it.
+    Seek(SeekFrom, JoinHandle<(bool, io::Result<u64>)>),
+}
+
+/// What has just ended, for who waits for just that.
+pub(super) enum Settled {
+    Nothing,
+    Read(io::Result<usize>),
+    Seek(SeekFrom, io::Result<u64>),
+}
+
+/// Has the system's position be where the caller believes it is; false if there is no position.
+fn rewind(mut file: &File, unread: usize) -> io::Result<bool> {
+    if unread == 0 {
+        return Ok(true);
+    }
+    match file.seek(SeekFrom::Current(-(unread as i64))) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotSeekable => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+impl State {
+    /// Waits until no operation is under way.
+    pub(super) fn poll_settle(&mut self, cx: &mut Context<'_>) -> Poll<Settled> {
+        let settled = match &mut self.busy {
+            None => return Poll::Ready(Settled::Nothing),
+            Some(Busy::Read(handle)) => {
+                let result = outcome(ready!(Pin::new(handle).poll(cx)));
+                Settled::Read(result.and_then(|(unread, result)| {
+                    self.unread = unread;
+                    result
+                }))
+            }
+            Some(Busy::Write(handle)) => {
+                let result = outcome(ready!(Pin::new(handle).poll(cx)));
+                self.failed = result
+                    .and_then(|(mut bytes, rewound, result)| {
+                        bytes.clear();
+                        self.written = bytes;
+                        if rewound {
+                            self.unread.clear();
+                        }
+                        result
+                    })
+                    .err();
+                Settled::Nothing
+            }
+            Some(Busy::Seek(to, handle)) => {
+                let result = outcome(ready!(Pin::new(handle).poll(cx)));
+                let result = result.and_then(|(rewound, result)| {
+                    if rewound {
+                        self.unread.clear();
+                    }
+                    result
+                });
+                Settled::Seek(*to, result)
+            }
+        };
+        self.busy = None;
+        Poll::Ready(settled)
+    }
+
+    /// The error of a write that nobody has heard of yet.
+    pub(super) fn check(&mut self) -> io::Result<()> {
+        self.failed.take().map_or(Ok(()), Err)
+    }
+
+    pub(super) fn poll_read(
+        &mut self,
+        file: &Arc<File>,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        if buf.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        loop {
+            match ready!(self.poll_settle(cx)) {
+                Settled::Read(Err(error)) => return Poll::Ready(Err(error)),
+                // The end, and nothing to give out.
+                Settled::Read(Ok(0)) => return Poll::Ready(Ok(0)),
+                _ => {}
+            }
+            if self.unread.len() > 0 {
+                return Poll::Ready(Ok(self.unread.take(buf)));
+            }
+            // No more than was asked for, as elsewhere others may share the position.
+            let (file, most) = (Arc::clone(file), buf.len());
+            let mut unread = mem::take(&mut self.unread);
+            let read = move || {
+                let result = unread.fill(&*file, most);
+                (unread, result)
+            };
+            self.busy = Some(Busy::Read(begin(read, AtEnd::Drop)?));
+        }
+    }
+
+    /// Takes on as many of the bytes as go at once.
+    pub(super) fn poll_write<'a>(
+        &mut self,
+        file: &Arc<File>,
+        cx: &mut Context<'_>,
+        parts: impl Iterator<Item = &'a [u8]>,
+    ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_settle(cx));
+        self.check()?;
+        let mut bytes = mem::take(&mut self.written);
+        for part in parts {
+            let count = part.len().min(MOST - bytes.len());
+            bytes.extend_from_slice(&part[..count]);
+        }
+        let count = bytes.len();
+        if count == 0 {
+            self.written = bytes;
+            return Poll::Ready(Ok(0));
+        }
+        let (file, unread) = (Arc::clone(file), self.unread.len());
+        let write = move || match rewind(&file, unread) {
+            Ok(rewound) => {
+                let result = (&*file).write_all(&bytes);
+                (bytes, rewound, result)
+            }
+            Err(error) => (bytes, false, Err(error)),
+        };
+        self.busy = Some(Busy::Write(begin(write, AtEnd::Run)?));
+        Poll::Ready(Ok(count))
+    }
+
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_settle(cx));
+        Poll::Ready(self.check())
+    }
+
+    pub(super) fn poll_seek(
+        &mut self,
+        file: &Arc<File>,
+        cx: &mut Context<'_>,
+        to: SeekFrom,
+    ) -> Poll<io::Result<u64>> {
+        loop {
+            match ready!(self.poll_settle(cx)) {
+                Settled::Seek(place, result) if place == to => return Poll::Ready(result),
+                _ => {}
+            }
+            let (file, unread) = (Arc::clone(file), self.unread.len());
+            let seek = move || match rewind(&file, unread) {
+                Ok(rewound) => (rewound, (&*file).seek(to)),
+                Err(error) => (false, Err(error)),
+            };
+            self.busy = Some(Busy::Seek(to, begin(seek, AtEnd::Drop)?));
+        }
+    }
+
+    /// Has the system's position be where the caller believes it is, if there is one. Nothing else
+    /// is under way.
+    pub(super) fn poll_rewind(
+        &mut self,
+        file: &Arc<File>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.busy.is_none() && self.unread.len() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        match ready!(self.poll_seek(file, cx, SeekFrom::Current(0))) {
+            Err(error) if error.kind() != io::ErrorKind::NotSeekable => Poll::Ready(Err(error)),
+            _ => Poll::Ready(Ok(())),
+        }
+    }
+}

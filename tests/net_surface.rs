@@ -1,0 +1,238 @@
+//! What sockets have beside reading and writing: halves, options, conversions, paths.
+#![cfg(all(feature = "net", unix))]
+
+use std::io::{IoSlice, IoSliceMut};
+use std::net::{Ipv4Addr, Shutdown};
+use std::os::fd::{AsFd, AsRawFd};
+use std::path::{Path, PathBuf};
+
+use annulus::net::{TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixStream};
+use annulus::{Builder, Runtime, spawn};
+use futures_lite::io::{AsyncReadExt, AsyncWriteExt};
+
+fn runtime(workers: usize) -> Runtime {
+    Builder::new().worker_threads(workers).build().unwrap()
+}
+
+async fn pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    (client, listener.accept().await.unwrap().0)
+}
+
+/// A path for a socket, which is short, as the system wants it.
+fn path(name: &str) -> PathBuf {
+    let path = std::env::temp_dir().join(format!("annulus-{}-{name}", std::process::id()));
+    let _ = std::fs::remove_file(&path);
+    path
+}
+
+#[test]
+fn borrowed_halves_go_both_ways_at_once() {
+    runtime(2).block_on(async {
+        let (mut client, server) = pair().await;
+        let echo = spawn(async move {
+            let mut buf = [0; 4096];
+            while let count @ 1.. = server.read(&mut buf).await.unwrap() {
+                server.write_all(&buf[..count]).await.unwrap();
+            }
+        });
+        let bytes: Vec<u8> = (0..1_000_000_u32).map(|n| (n % 251) as u8).collect();
+        let mut back = Vec::new();
+        {
+            let (mut read, mut write) = client.split();
+            let writes = async {
+                AsyncWriteExt::write_all(&mut write, &bytes).await.unwrap();
+                write.shutdown(Shutdown::Write).unwrap();
+            };
+            let reads = AsyncReadExt::read_to_end(&mut read, &mut back);
+            annulus::join!(async { reads.await.unwrap() }, writes);
+        }
+        assert!(back == bytes);
+        echo.await.unwrap();
+        // The stream is whole again, and at its end.
+        assert_eq!(client.read(&mut [0]).await.unwrap(), 0);
+    });
+}
+
+#[test]
+fn owned_halves_are_one_stream_again() {
+    runtime(1).block_on(async {
+        let (client, server) = pair().await;
+        let (read, write) = client.into_split();
+        let (other_read, other_write) = server.into_split();
+        let error = read.reunite(other_write).unwrap_err();
+        assert!(error.to_string().contains("two streams"), "{error}");
+        let (read, other_write) = (error.0, error.1);
+        let client = read.reunite(write).unwrap();
+        let server = other_read.reunite(other_write).unwrap();
+        // Nothing was ended by that.
+        client.write_all(b"whole").await.unwrap();
+        let mut buf = [0; 5];
+        server.read_exact(&mut buf).await.unwrap();
+        assert_eq!(&buf, b"whole");
+    });
+}
+
+#[test]
+fn peeks_and_several_buffers() {
+    runtime(1).block_on(async {
+        let (client, server) = pair().await;
+        let parts = [IoSlice::new(b"hel"), IoSlice::new(b"lo")];
+        assert_eq!(client.write_vectored(&parts).await.unwrap(), 5);
+        let mut buf = [0; 8];
+        for _ in 0..2 {
+            assert_eq!(server.peek(&mut buf).await.unwrap(), 5);
+            assert_eq!(&buf[..5], b"hello");
+        }
+        let (mut one, mut other) = ([0; 2], [0; 8]);
+        let mut parts = [IoSliceMut::new(&mut one), IoSliceMut::new(&mut other)];
+        assert_eq!(server.read_vectored(&mut parts).await.unwrap(), 5);
+        assert_eq!((&one, &other[..3]), (b"he", &b"llo"[..]));
+        drop(client);
+        assert_eq!(server.peek(&mut buf).await.unwrap(), 0);
+    });
+}
+
+#[test]
+fn options_are_those_of_the_system() {
+    runtime(1).block_on(async {
+        let (client, server) = pair().await;
+        for on in [true, false] {
+            client.set_nodelay(on).unwrap();
+            assert_eq!(client.nodelay().unwrap(), on);
+        }
+        client.set_ttl(33).unwrap();
+        assert_eq!(client.ttl().unwrap(), 33);
+        assert_eq!(client.peer_addr().unwrap(), server.local_addr().unwrap());
+        assert_eq!(server.peer_addr().unwrap(), client.local_addr().unwrap());
+        assert!(client.take_error().unwrap().is_none());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        listener.set_ttl(34).unwrap();
+        assert_eq!(listener.ttl().unwrap(), 34);
+        let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        udp.set_broadcast(true).unwrap();
+        assert!(udp.broadcast().unwrap());
+        udp.set_ttl(35).unwrap();
+        assert_eq!(udp.ttl().unwrap(), 35);
+        let group = Ipv4Addr::new(224, 0, 0, 123);
+        udp.join_multicast_v4(&group, &Ipv4Addr::LOCALHOST).unwrap();
+        udp.leave_multicast_v4(&group, &Ipv4Addr::LOCALHOST).unwrap();
+        udp.writable().await.unwrap();
+        assert_eq!(udp.try_send_to(b"x", udp.local_addr().unwrap()).unwrap(), 1);
+        assert_eq!(udp.recv(&mut [0; 8]).await.unwrap(), 1);
+    });
+}
+
+/// To std and back, by method and by trait, and always the same descriptor.
+#[test]
+fn every_socket_goes_to_std_and_back() {
+    macro_rules! there_and_back {
+        ($ours:ty, $std:ty, $socket:expr) => {{
+            let socket: $ours = $socket;
+            let number = socket.as_raw_fd();
+            let std: $std = socket.into_std().unwrap();
+            let socket = <$ours>::from_std(std).unwrap();
+            let std = <$std>::try_from(socket).unwrap();
+            let socket = <$ours>::try_from(std).unwrap();
+            assert_eq!(socket.as_fd().as_raw_fd(), number);
+            assert!(!format!("{socket:?}").is_empty());
+            socket
+        }};
+    }
+    use std::os::unix::net as unix;
+    runtime(1).block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = there_and_back!(TcpListener, std::net::TcpListener, listener);
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let client = there_and_back!(TcpStream, std::net::TcpStream, client);
+        let (server, _) = listener.accept().await.unwrap();
+        client.write_all(b"x").await.unwrap();
+        assert_eq!(server.read(&mut [0; 8]).await.unwrap(), 1);
+        let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let udp = there_and_back!(UdpSocket, std::net::UdpSocket, udp);
+        udp.send_to(b"x", udp.local_addr().unwrap()).await.unwrap();
+        assert_eq!(udp.recv(&mut [0; 8]).await.unwrap(), 1);
+
+        let path = path("convert");
+        let listener = UnixListener::bind(&path).unwrap();
+        let listener = there_and_back!(UnixListener, unix::UnixListener, listener);
+        let client = UnixStream::connect(&path).await.unwrap();
+        let client = there_and_back!(UnixStream, unix::UnixStream, client);
+        let (server, _) = listener.accept().await.unwrap();
+        client.write_all(b"x").await.unwrap();
+        assert_eq!(server.read(&mut [0; 8]).await.unwrap(), 1);
+        let (one, other) = UnixDatagram::pair().unwrap();
+        let one = there_and_back!(UnixDatagram, unix::UnixDatagram, one);
+        one.send(b"x").await.unwrap();
+        assert_eq!(other.recv(&mut [0; 8]).await.unwrap(), 1);
+        std::fs::remove_file(path).unwrap();
+    });
+}
+
+#[test]
+fn unix_listeners_accept_at_their_path() {
+    runtime(2).block_on(async {
+        let path = path("listener");
+        let listener = UnixListener::bind(&path).unwrap();
+        assert_eq!(listener.local_addr().unwrap().as_pathname(), Some(Path::new(&path)));
+        let error = UnixListener::bind(&path).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
+        let server = spawn(async move {
+            for _ in 0..50 {
+                let (stream, _) = listener.accept().await.unwrap();
+                spawn(async move {
+                    let mut buf = [0; 4];
+                    stream.read_exact(&mut buf).await.unwrap();
+                    stream.write_all(&buf).await.unwrap();
+                });
+            }
+        });
+        for round in 0..50_u32 {
+            let client = UnixStream::connect(&path).await.unwrap();
+            assert_eq!(client.peer_addr().unwrap().as_pathname(), Some(Path::new(&path)));
+            let (mut read, mut write) = client.into_split();
+            write.write_all(&round.to_le_bytes()).await.unwrap();
+            let mut back = [0; 4];
+            read.read_exact(&mut back).await.unwrap();
+            assert_eq!(back, round.to_le_bytes());
+        }
+        server.await.unwrap();
+        std::fs::remove_file(path).unwrap();
+    });
+}
+
+#[test]
+fn unix_datagrams_go_by_path() {
+    runtime(1).block_on(async {
+        let (here, there) = (path("here"), path("there"));
+        let one = UnixDatagram::bind(&here).unwrap();
+        let other = UnixDatagram::bind(&there).unwrap();
+        assert_eq!(one.send_to(b"ping", &there).await.unwrap(), 4);
+        let mut buf = [0; 8];
+        let (count, from) = other.recv_from(&mut buf).await.unwrap();
+        assert_eq!((&buf[..count], from.as_pathname()), (&b"ping"[..], Some(&*here)));
+        other.connect(&here).unwrap();
+        assert_eq!(other.peer_addr().unwrap().as_pathname(), Some(&*here));
+        assert_eq!(other.local_addr().unwrap().as_pathname(), Some(&*there));
+        other.send(b"pong").await.unwrap();
+        one.readable().await.unwrap();
+        let (count, from) = one.try_recv_from(&mut buf).unwrap();
+        assert_eq!((&buf[..count], from.as_pathname()), (&b"pong"[..], Some(&*there)));
+        let would_block = one.try_recv(&mut buf).unwrap_err();
+        assert_eq!(would_block.kind(), std::io::ErrorKind::WouldBlock);
+        // Nobody can answer this one.
+        let nameless = UnixDatagram::unbound().unwrap();
+        nameless.writable().await.unwrap();
+        assert_eq!(nameless.try_send_to(b"psst", &here).unwrap(), 4);
+        let (_, from) = one.recv_from(&mut buf).await.unwrap();
+        assert!(from.is_unnamed());
+        // Nor this one hear.
+        let (one, other) = UnixDatagram::pair().unwrap();
+        other.shutdown(Shutdown::Both).unwrap();
+        assert!(one.try_send(b"x").is_err());
+        for path in [here, there] {
+            std::fs::remove_file(path).unwrap();
+        }
+    });
+}
