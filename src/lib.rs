@@ -70,6 +70,7 @@
 //! a send has not sent. Each method's page says what its drop gives back.
 
 mod primitive;
+mod tuning;
 mod util;
 
 pub mod ring;

@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The ranks of ARCHITECTURE.md; a file imports from lower ones, and from its own module.
-const RANKS: [(&str, u32); 17] = [
+const RANKS: [(&str, u32); 18] = [
     ("primitive", 0),
+    ("tuning", 0),
     ("util", 1),
     ("ring", 2),
     ("wait", 3),
@@ -147,5 +148,20 @@ fn files_stay_short_and_finished() {
         for word in ["todo!", "unimplemented!", "FIXME"] {
             assert!(!text.contains(word), "{name} has a {word}");
         }
+    }
+}
+
+#[test]
+fn each_number_of_the_scheduler_can_be_set_by_its_name() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let numbers = fs::read_to_string(root.join("src/tuning.rs")).unwrap();
+    let table = fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
+    let numbers = numbers.split("pub(crate) const ").skip(1);
+    let names: Vec<_> = numbers.map(|text| text.split_once(':').unwrap()).collect();
+    assert!(names.len() > 15, "the numbers are elsewhere");
+    for (name, text) in names {
+        assert!(text.contains(&format!("option_env!(\"ANNULUS_{name}\")")), "{name} is not read");
+        let told = [format!("`{name}=",), format!("`{name}`"), format!(" {name}=")];
+        assert!(told.iter().any(|text| table.contains(text)), "{name} is not in ARCHITECTURE.md");
     }
 }

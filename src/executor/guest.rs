@@ -33,6 +33,7 @@ use super::{GUEST_WAITS, SHUTDOWN, Shared, driver};
 use crate::primitive::Mutex;
 use crate::primitive::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
 use crate::primitive::atomic::{AtomicBool, AtomicUsize, fence};
+use crate::tuning::GUEST_SITS;
 use crate::util::{budget, may_block, prompt_waker};
 
 const FREE: usize = 0;
@@ -166,7 +167,7 @@ struct Guest<'a> {
 impl<'a> Guest<'a> {
     fn arrive(shared: &'a Shared, context: &'a Context) -> Self {
         let desk = &shared.guest.state;
-        let present = desk.compare_exchange(FREE, PRESENT, AcqRel, Relaxed).is_ok();
+        let present = GUEST_SITS && desk.compare_exchange(FREE, PRESENT, AcqRel, Relaxed).is_ok();
         let mut guest = Self { shared, context, present, worker: None };
         guest.ask();
         guest

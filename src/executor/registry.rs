@@ -20,14 +20,11 @@ use crate::primitive::atomic::Ordering::Relaxed;
 use crate::primitive::atomic::{AtomicBool, AtomicUsize};
 use crate::primitive::{Mutex, UnsafeCell};
 use crate::task::{Chain, Completed, Live, Stack, TaskId, UNLISTED};
+use crate::tuning::RETURNED;
 use crate::util::CachePadded;
 
 /// The number of the shard of threads without a seat; that of the others is their seat's.
 pub(super) const OUTSIDE: usize = super::MAX_SEATS;
-
-/// So many tasks come back to a seat that sleeps before it is woken for them; or to no seat,
-/// before they are taken out.
-const MANY: usize = 256;
 
 /// See the module's page.
 pub(super) struct Registry {
@@ -235,7 +232,7 @@ impl Returned {
     /// Says whether they have become many.
     fn push(&self, task: Completed) -> bool {
         self.tasks.push(task);
-        self.count.fetch_add(1, Relaxed) % MANY == MANY - 1
+        self.count.fetch_add(1, Relaxed) % RETURNED == RETURNED - 1
     }
 
     #[inline]

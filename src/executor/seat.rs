@@ -10,6 +10,7 @@ use crate::primitive::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use crate::primitive::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64};
 use crate::reactor::Reactor;
 use crate::task::Runnable;
+use crate::tuning::SLOT_RUNS;
 
 /// A worker's place: tasks that wait there, and how to wake who sits there.
 ///
@@ -238,6 +239,9 @@ impl Seat {
     /// The caller sits here.
     #[inline]
     pub(super) unsafe fn replace_slot(&self, task: Runnable) -> Option<Runnable> {
+        if SLOT_RUNS == 0 {
+            return Some(task);
+        }
         let task = task.into_raw();
         // Only we fill the slot, so an empty one stays empty.
         if self.slot.load(Relaxed).is_null() {

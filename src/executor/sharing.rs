@@ -23,18 +23,9 @@ use super::seat::Seat;
 use crate::primitive::Mutex;
 use crate::primitive::atomic::Ordering::Relaxed;
 use crate::primitive::atomic::{AtomicBool, AtomicU64};
+use crate::tuning::{CHATTY, SHARE, SHARE_TOGETHER};
 use crate::util::CachePadded;
 
-/// What has to wait at a seat, in time that it will take, for another worker to come for half of
-/// it: about what the coming costs.
-const SHARE: Duration = Duration::from_micros(1);
-/// The same while tasks are kept together.
-const SHARE_TOGETHER: Duration = Duration::from_micros(30);
-/// Tasks are chatty if they take less time than this for each operation on a channel.
-///
-/// Perf: on one processor an operation takes 8 ns, across two 25 to 50, for the cache lines that
-/// go to and fro.
-const CHATTY: Duration = Duration::from_nanos(35);
 /// For how long tasks count as chatty that were so once: spread over workers, they look busy.
 const CHATTY_FOR: Duration = Duration::from_millis(10);
 /// How long tasks may take to move after a change, and how long operations are counted then.

@@ -16,28 +16,11 @@ use crate::primitive::atomic::Ordering::Relaxed;
 use crate::primitive::{may_spin, spin_loop};
 use crate::reactor::Ready;
 use crate::task::{List, Runnable};
+use crate::tuning::{
+    GRACE, INJECTOR_EVERY, LONG_POLL, LONGEST_SPIN, NAP, POLLS_PER_CLOCK, RAMP_UP, SHORTEST_SPIN,
+    SLOT_RUNS, SLOT_SHARE,
+};
 use crate::util::{Rng, budget};
-
-/// Turns between two looks at the injector while there is work here. A prime, so that it falls
-/// in step with nothing.
-const INJECTOR_EVERY: u32 = 61;
-/// Runs in a row from the slot, while others wait in the ring or the injector.
-const SLOT_RUNS: u32 = 16;
-/// After polls that took long, the slot may go on for this part of their time: a task among those
-/// that take a millisecond at a time could otherwise pass few messages in between.
-const SLOT_SHARE: u32 = 8;
-/// How long tasks may wait for a worker that does not move before they are stolen.
-const GRACE: Duration = Duration::from_micros(3);
-/// A poll longer than this costs more than to wake a worker for the task it has woken.
-const LONG_POLL: Duration = Duration::from_micros(10);
-/// Polls between two looks at the clock, while polls are short.
-const POLLS_PER_CLOCK: u32 = 16;
-/// How long the sentinel sleeps at first, and at most.
-const NAP: Duration = Duration::from_millis(1);
-const LONGEST_NAP: Duration = Duration::from_millis(10);
-/// Bounds of the time for which one searcher looks on, before it sleeps.
-const SHORTEST_SPIN: Duration = Duration::from_micros(1);
-const LONGEST_SPIN: Duration = Duration::from_micros(50);
 
 /// Someone at work on a seat.
 pub(super) struct Worker<'a> {
@@ -335,7 +318,7 @@ impl<'a> Worker<'a> {
     fn stop_searching(&mut self) {
         self.searching = false;
         if self.shared.idle.stop_searching() {
-            if self.shared.has_work() {
+            if RAMP_UP && self.shared.has_work() {
                 self.shared.wake(self.shared.idle.notify_soon());
             }
             self.name_sentinel();

@@ -9,6 +9,8 @@ use std::num::NonZeroU64;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
+use crate::tuning::ID_BLOCK;
+
 /// Tells a task from all others of this process, those that have ended included.
 ///
 /// # Examples
@@ -23,14 +25,11 @@ use std::sync::atomic::Ordering::Relaxed;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Id(NonZeroU64);
 
-/// How many numbers a thread takes at a time.
-const BLOCK: u64 = 1024;
-
 /// The first number of the next block. No number is 0.
-static NEXT_BLOCK: AtomicU64 = AtomicU64::new(BLOCK);
+static NEXT_BLOCK: AtomicU64 = AtomicU64::new(ID_BLOCK);
 
 thread_local! {
-    /// The next number of this thread's block; a multiple of BLOCK if the block is used up.
+    /// The next number of this thread's block; a multiple of ID_BLOCK if the block is used up.
     static NEXT: Cell<u64> = const { Cell::new(0) };
     /// The task that is being polled or dropped on this thread.
     static CURRENT: Cell<Option<Id>> = const { Cell::new(None) };
@@ -40,9 +39,9 @@ impl Id {
     #[inline]
     pub(super) fn next() -> Self {
         let mut next = NEXT.get();
-        if next % BLOCK == 0 {
+        if next % ID_BLOCK == 0 {
             // Ordering: Relaxed; the sum alone makes blocks distinct.
-            next = NEXT_BLOCK.fetch_add(BLOCK, Relaxed);
+            next = NEXT_BLOCK.fetch_add(ID_BLOCK, Relaxed);
         }
         NEXT.set(next + 1);
         Self(NonZeroU64::new(next).expect("2^64 tasks are more than a process can spawn"))

@@ -29,12 +29,10 @@ use super::join::JoinHandle;
 use super::list::List;
 use super::live::{Live, UNLISTED};
 use super::raw::{self, Completed, Origin, Runnable, Schedule, catch_quietly};
+use crate::tuning::LOCAL_RUNS;
 use crate::util::{SpinLock, budget};
 use crate::wait::Event;
 use crate::wait::queue::Ticket;
-
-/// So many tasks are polled before the outer runtime has its turn. A prime.
-const PER_TURN: usize = 61;
 
 /// Tasks that all run on the thread that made the set, and need not be `Send`.
 ///
@@ -253,7 +251,7 @@ impl LocalSet {
         // Every task has a budget of its own.
         let own = budget::scope();
         // SAFETY: the set is ours, so this is its thread.
-        let _all_ran = (0..PER_TURN).all(|_| unsafe { shared.run_one() });
+        let _all_ran = (0..LOCAL_RUNS).all(|_| unsafe { shared.run_one() });
         drop(own);
         let woken = || (shared.queue.lock().len() > 0).then_some(());
         if shared.told.poll_until(ticket, cx, woken).is_ready() {

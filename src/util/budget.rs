@@ -8,9 +8,7 @@
 use std::cell::Cell;
 use std::task::{Context, Poll};
 
-/// Operations in one poll, as many as tokio and for the same reason: enough that the switch
-/// between tasks is lost in it, few enough that a neighbour waits for microseconds.
-const PER_POLL: u32 = 128;
+use crate::tuning::BUDGET;
 
 const UNLIMITED: u32 = u32::MAX;
 
@@ -47,13 +45,13 @@ pub(crate) fn spend() {
 /// Starts a new poll with a full budget.
 #[inline]
 pub(crate) fn refill() {
-    LEFT.set(PER_POLL);
+    LEFT.set(BUDGET);
 }
 
 /// How many operations have been spent since the last `refill`.
 #[inline]
 pub(crate) fn spent() -> u32 {
-    PER_POLL.saturating_sub(LEFT.get())
+    BUDGET.saturating_sub(LEFT.get())
 }
 
 /// Runs `f` without a limit: for a thread that blocks, where Pending would only spin.
@@ -75,5 +73,5 @@ fn restore(now: u32) -> impl Drop {
 
 /// For a thread that runs polls for a while: has its limit, or none, back when the guard drops.
 pub(crate) fn scope() -> impl Drop {
-    restore(PER_POLL)
+    restore(BUDGET)
 }

@@ -15,9 +15,8 @@
 use std::time::{Duration, Instant};
 
 use super::Worker;
+use crate::tuning::LOOK_EVERY;
 
-/// How long sockets wait while tasks run, if those allow.
-const LOOK_EVERY: Duration = Duration::from_micros(50);
 /// A little less than the sentinel sleeps at first.
 const ENTRUST_EVERY: Duration = Duration::from_micros(900);
 

@@ -14,8 +14,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::{LONGEST_NAP, NAP, Worker};
+use super::Worker;
 use crate::executor::{Shared, driver};
+use crate::tuning::{LONGEST_NAP, NAP};
 
 /// How long a seat sleeps.
 pub(super) enum Nap {

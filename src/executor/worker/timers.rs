@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use super::Worker;
 use super::park::Nap;
-use super::{POLLS_PER_CLOCK, Worker};
 use crate::executor::{SHUTDOWN, wake_all};
 use crate::time::NEVER;
+use crate::tuning::POLLS_PER_CLOCK;
 
 /// How late timers of another seat may be before somebody else fires them, while the seat is awake.
 const PATIENCE: Duration = Duration::from_millis(1);
