@@ -22,7 +22,7 @@ use std::time::Duration;
 use annulus::channel::{self, oneshot};
 use annulus::sync::{Mutex, Notify, RwLock, Semaphore};
 use annulus::task::JoinSet;
-use annulus::{Builder, Handle, Runtime, spawn, time, yield_now};
+use annulus::{Builder, Runtime, spawn, time, yield_now};
 
 use super::{clock, stepper};
 
@@ -349,22 +349,24 @@ pub(crate) const ALL: &[(&str, fn(Meter))] = &[
     ("`spawn` from outside, the worker busy", |meter| {
         let worker = Worker::start();
         // So that the list of tasks has grown before.
-        let tasks: Vec<_> = (0..8 * TIMES).map(|_| worker.handle().spawn(async {})).collect();
+        let tasks: Vec<_> = (0..8 * TIMES).map(|_| worker.runtime.spawn(async {})).collect();
         tasks.into_iter().for_each(|task| worker.runtime.block_on(task).unwrap());
         let _busy = worker.keep_busy();
+        let handle = worker.runtime.handle();
         for mut window in meter.windows() {
             for _ in 0..window.open() {
-                drop(worker.handle().spawn(async {}));
+                drop(handle.spawn(async {}));
             }
             window.close();
         }
     }),
     ("`spawn` from outside, the worker asleep", |meter| {
         let worker = Worker::start();
+        let handle = worker.runtime.handle();
         for mut window in meter.singles() {
             worker.wait_for_sleep();
             window.open();
-            drop(worker.handle().spawn(async {}));
+            drop(handle.spawn(async {}));
             window.close();
         }
     }),
@@ -449,10 +451,6 @@ impl Worker {
         let runtime = Builder::new().worker_threads(1).on_thread_start(hook).build().unwrap();
         let status = format!("/proc/self/task/{}/stat", rx.recv().unwrap());
         Self { runtime, status }
-    }
-
-    fn handle(&self) -> Handle {
-        self.runtime.handle()
     }
 
     /// Until the system says that it sleeps.
