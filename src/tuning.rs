@@ -46,7 +46,7 @@ pub(crate) const LONG_POLL: Duration = nanos(option_env!("ANNULUS_LONG_POLL"), 1
 pub(crate) const POLLS_PER_CLOCK: u32 = positive(option_env!("ANNULUS_POLLS_PER_CLOCK"), 16) as u32;
 pub(crate) const CLOCK_EVERY: Duration = nanos(option_env!("ANNULUS_CLOCK_EVERY"), 3_000);
 pub(crate) const MOST_POLLS_PER_CLOCK: u32 =
-    positive(option_env!("ANNULUS_MOST_POLLS_PER_CLOCK"), 64) as u32;
+    positive(option_env!("ANNULUS_MOST_POLLS_PER_CLOCK"), 32) as u32;
 const _: () = assert!(POLLS_PER_CLOCK <= MOST_POLLS_PER_CLOCK, "at most less than at least");
 
 /// How long the sentinel sleeps at first, and at most. A long time: there is none.

@@ -446,7 +446,11 @@ where
     match unsafe { home.shared().registry.insert(here, task.id()) } {
         Some(tag) => {
             task.set_tag(tag);
-            address.schedule(task);
+            match here {
+                Some(_) => address.schedule(task),
+                // SAFETY: the contract.
+                None => unsafe { home.shared() }.inject(List::from(task)),
+            }
         }
         None => {
             task.set_tag(UNLISTED);
