@@ -14,6 +14,10 @@ use support::Counted;
 #[macro_use]
 mod support;
 
+#[path = "faults/aborts.rs"]
+mod aborts;
+#[path = "faults/panics.rs"]
+mod panics;
 #[path = "faults/runtime_ends.rs"]
 mod runtime_ends;
 #[path = "faults/too_late.rs"]

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 
 use annulus::channel::{mpsc, oneshot};
-use annulus::task::{LocalSet, spawn_local};
+use annulus::task::{LocalSet, consume_budget, spawn_local, unconstrained};
 use annulus::{Builder, Runtime, yield_now};
 use support::{block_on, panic_text, rounds};
 
@@ -123,6 +123,113 @@ fn tasks_that_are_always_ready_do_not_starve_the_runtime() {
         });
         assert_eq!(set.run_until(outer).await.unwrap(), "done");
     });
+}
+
+/// Runs `busy` beside a task that notes how much it has done between two of its own turns.
+fn most_between_turns<F: Future<Output = ()> + 'static>(
+    busy: impl FnOnce(Rc<Cell<usize>>) -> F,
+) -> usize {
+    let set = LocalSet::new();
+    let done = Rc::new(Cell::new(0));
+    let most = Rc::new(Cell::new(0));
+    set.spawn_local(busy(Rc::clone(&done)));
+    let noted = Rc::clone(&most);
+    let neighbour = set.spawn_local(async move {
+        for _ in 0..20 {
+            noted.set(done.replace(0).max(noted.get()));
+            yield_now().await;
+        }
+    });
+    runtime(1).block_on(async {
+        // A task of the outer runtime has its turns, too.
+        let outer = annulus::spawn(async {
+            for _ in 0..10 {
+                yield_now().await;
+            }
+        });
+        set.run_until(async { outer.await.unwrap() }).await;
+        set.run_until(neighbour).await.unwrap();
+    });
+    most.get()
+}
+
+#[test]
+fn a_task_that_never_runs_out_of_messages_leaves_turns_to_others() {
+    let most = most_between_turns(|done| async move {
+        let (tx, mut rx) = mpsc(1);
+        loop {
+            tx.send(()).await.unwrap();
+            rx.recv().await.unwrap();
+            done.set(done.get() + 1);
+        }
+    });
+    assert!((32..=128).contains(&most), "{most} messages, each of them sent and received");
+}
+
+#[test]
+fn a_task_that_consumes_its_budget_leaves_turns_to_others() {
+    let most = most_between_turns(|done| async move {
+        loop {
+            consume_budget().await;
+            done.set(done.get() + 1);
+        }
+    });
+    assert!((64..=128).contains(&most), "{most} operations");
+}
+
+#[test]
+fn an_unconstrained_part_is_done_in_one_turn_and_the_rest_is_not() {
+    let most = most_between_turns(|done| async move {
+        unconstrained(async {
+            for _ in 0..1000 {
+                consume_budget().await;
+                done.set(done.get() + 1);
+            }
+        })
+        .await;
+        pending().await
+    });
+    assert_eq!(most, 1000);
+    let most = most_between_turns(|done| async move {
+        unconstrained(async { (0..1000).for_each(|_| ()) }).await;
+        loop {
+            consume_budget().await;
+            done.set(done.get() + 1);
+        }
+    });
+    assert!((64..=128).contains(&most), "{most} operations");
+}
+
+/// Nor has the outer task's budget to do with those of the set's tasks, or the set with its own.
+#[test]
+fn the_set_and_who_awaits_it_have_budgets_of_their_own() {
+    runtime(1).block_on(async {
+        let set = LocalSet::new();
+        for _ in 0..4 {
+            set.spawn_local(async {
+                loop {
+                    consume_budget().await;
+                }
+            });
+        }
+        let spent = async {
+            // The set has turns in between, each with many operations of its tasks.
+            for _ in 0..10 {
+                yield_now().await;
+                let in_one_poll = async {
+                    for _ in 0..100 {
+                        consume_budget().await;
+                    }
+                };
+                assert!(poll(pin!(in_one_poll)).is_ready(), "as much as any poll may");
+            }
+        };
+        set.run_until(spent).await;
+    });
+}
+
+fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
 /// Notes the thread of its drop, and spawns there.
