@@ -79,7 +79,7 @@ fn messages_and_timers_need_no_poll_of_the_system() {
     let runtime = Builder::new().worker_threads(2).build().unwrap();
     let (tx, mut rx) = channel::mpsc(4);
     for i in 0..4 {
-        let mut tx = tx.clone();
+        let tx = tx.clone();
         drop(runtime.spawn(async move {
             annulus::time::sleep(Duration::from_millis(1)).await;
             for n in 0..1000 {

@@ -11,6 +11,8 @@ use crate::primitive::Arc;
 use crate::reactor::Reactor;
 use crate::task::{self, Completed, JoinHandle, Origin, Runnable, Schedule};
 
+mod handover_tests;
+
 #[derive(Clone, Copy)]
 struct Nowhere;
 

@@ -186,7 +186,9 @@ macro_rules! one_slot {
     };
 }
 
-pub(crate) const ALL: &[(&str, fn(Meter))] = &[
+type Operation = fn(Meter);
+
+pub(crate) const ALL: &[(&str, Operation)] = &[
     ("`spawn`, and await the handle", |meter| {
         each!(meter => spawn(async {}).await.unwrap());
     }),

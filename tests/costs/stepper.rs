@@ -74,6 +74,7 @@ fn instructions_are_told_apart() {
 /// What operation `index` costs; `None` where no child may be traced.
 pub(crate) fn measure(index: usize) -> Option<Cost> {
     let _one = UseOneProcessor::begin();
+    #[allow(clippy::zombie_processes, reason = "the tracer waits for it")]
     let mut child = Command::new(env::current_exe().unwrap())
         .args(["--exact", "supported::child", "--nocapture", "--test-threads=1"])
         .env(CHILD, index.to_string())
