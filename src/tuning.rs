@@ -1,7 +1,7 @@
 //! The numbers of the scheduler that measurements chose, and the switch of each mechanism.
 //!
 //! Each can be set for one build by an environment variable of its name, so that a benchmark can
-//! be run with a mechanism and without it (ARCHITECTURE.md, "Switching a mechanism off"):
+//! be run with a mechanism and without it (ARCHITECTURE.md, "The mechanisms"):
 //!
 //! ```sh
 //! ANNULUS_SLOT_RUNS=0 cargo bench --bench runtime -- table

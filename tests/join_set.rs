@@ -210,3 +210,38 @@ fn a_set_that_is_always_ready_lets_others_run() {
         other.abort();
     });
 }
+
+#[test]
+fn closures_that_block_are_joined_like_tasks() {
+    let runtime = runtime(1);
+    let mut set = JoinSet::new();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    set.spawn_blocking_on(move || released.recv().is_err(), &runtime.handle());
+    runtime.block_on(async {
+        set.spawn_blocking(|| panic!("in a closure"));
+        let first = set.join_next().await.unwrap();
+        assert!(first.unwrap_err().is_panic(), "the other is still blocked");
+        assert!(set.try_join_next().is_none());
+        drop(release);
+        assert!(set.join_next().await.unwrap().unwrap());
+        assert!(set.join_next().await.is_none());
+    });
+    // What has not begun when the runtime ends is joined as cancelled.
+    let handle = runtime.handle();
+    drop(runtime);
+    set.spawn_blocking_on(|| true, &handle);
+    assert!(now(set.join_next()).unwrap().unwrap_err().is_cancelled());
+}
+
+#[test]
+fn aborted_tasks_stay_in_the_set_until_they_are_joined() {
+    runtime(2).block_on(async {
+        let mut set: JoinSet<()> = (0..3).map(|_| pending()).collect();
+        set.abort_all();
+        assert_eq!(set.len(), 3);
+        for _ in 0..3 {
+            assert!(set.join_next().await.unwrap().unwrap_err().is_cancelled());
+        }
+        assert!(set.is_empty());
+    });
+}

@@ -1,8 +1,10 @@
 //! The ways to a task that know of the runtime: `spawn` of what `task` has.
 
 use std::future::Future;
+use std::sync::Arc;
 
-use super::{Handle, Runtime, spawn_from};
+use super::{Handle, Runtime, here, spawn_from};
+use crate::executor::{self, Shared};
 use crate::task::{AbortHandle, Builder, JoinHandle, JoinSet, LocalSet, Origin};
 
 impl Builder {
@@ -60,6 +62,47 @@ impl<T: Send + 'static> JoinSet<T> {
     {
         let origin = Origin::caller();
         self.add(future, |member| handle.0.spawn(member, origin))
+    }
+
+    /// Runs a closure that blocks as a task of the set, as [`spawn_blocking`](crate::spawn_blocking)
+    /// does.
+    ///
+    /// # Panics
+    ///
+    /// If a thread is needed, there is none, and the system refuses to start one.
+    #[track_caller]
+    pub fn spawn_blocking<F>(&mut self, f: F) -> AbortHandle
+    where
+        F: FnOnce() -> T + Send + 'static,
+    {
+        self.add_blocking(&here(), f, Origin::caller())
+    }
+
+    /// Runs a closure that blocks as a task of the set, in the runtime of `handle`.
+    ///
+    /// # Panics
+    ///
+    /// If a thread is needed, there is none, and the system refuses to start one.
+    #[track_caller]
+    pub fn spawn_blocking_on<F>(&mut self, f: F, handle: &Handle) -> AbortHandle
+    where
+        F: FnOnce() -> T + Send + 'static,
+    {
+        self.add_blocking(&handle.0, f, Origin::caller())
+    }
+
+    #[track_caller]
+    fn add_blocking<F>(&mut self, shared: &Arc<Shared>, f: F, origin: Origin) -> AbortHandle
+    where
+        F: FnOnce() -> T + Send + 'static,
+    {
+        self.add_with(|end| {
+            let call = move || {
+                let _end = end;
+                f()
+            };
+            executor::spawn_blocking(shared, call, origin)
+        })
     }
 }
 

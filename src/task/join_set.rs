@@ -75,7 +75,7 @@ pin_project! {
     }
 }
 
-struct End {
+pub(crate) struct End {
     shared: Arc<Shared>,
     key: usize,
 }
@@ -147,6 +147,12 @@ impl<T> JoinSet<T> {
         future: F,
         spawn: impl FnOnce(Member<F>) -> JoinHandle<T>,
     ) -> AbortHandle {
+        self.add_with(|end| spawn(Member { future, end }))
+    }
+
+    /// Adds a task, which `spawn` makes; it drops what it is given when its work is done, or
+    /// dropped.
+    pub(crate) fn add_with(&mut self, spawn: impl FnOnce(End) -> JoinHandle<T>) -> AbortHandle {
         let mut ended = self.shared.ended.lock();
         let running = self.tasks.len() + 1 - ended.len();
         ended.reserve(running);
@@ -154,7 +160,7 @@ impl<T> JoinSet<T> {
         let entry = self.tasks.vacant_entry();
         let end = End { shared: Arc::clone(&self.shared), key: entry.key() };
         let refused = Refused { shared: &self.shared, key: entry.key() };
-        let handle = spawn(Member { future, end });
+        let handle = spawn(end);
         mem::forget(refused);
         entry.insert(handle).abort_handle()
     }
