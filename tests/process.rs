@@ -28,7 +28,7 @@ fn sh(script: &str) -> Command {
 /// A child that runs until it is killed.
 fn endless() -> Command {
     let mut command = Command::new("sleep");
-    command.arg("100000");
+    command.arg("600");
     command
 }
 
@@ -230,7 +230,7 @@ fn a_drop_kills_if_it_was_told_to() {
         // The end comes when nobody has the other end any more.
         assert_eq!(stdout.read(&mut [0]).await.unwrap(), 0);
         // So does the drop of a future that has the child.
-        let mut command = sh("echo begun >&2; exec sleep 100000");
+        let mut command = sh("echo begun >&2; exec sleep 600");
         let output = command.kill_on_drop(true).stderr(Stdio::null()).output();
         assert!(time::timeout(Duration::from_millis(1), output).await.is_err());
     });
