@@ -28,7 +28,7 @@ fn sh(script: &str) -> Command {
 /// A child that runs until it is killed.
 fn endless() -> Command {
     let mut command = Command::new("sleep");
-    command.arg("100000");
+    command.arg("600");
     command
 }
 
@@ -172,7 +172,9 @@ fn many_children_at_once() {
 #[test]
 fn children_write_to_each_other() {
     runtime(2).block_on(async {
-        let mut one = sh("printf 'b\\na\\n'; echo none >&2").stdout(Stdio::piped()).spawn_quiet();
+        // Late, so that the reader has to wait.
+        let script = "sleep 0.1; printf 'b\\na\\n'; echo none >&2";
+        let mut one = sh(script).stdout(Stdio::piped()).spawn_quiet();
         let between = Stdio::try_from(one.stdout.take().unwrap()).unwrap();
         let sort = Command::new("sort").stdin(between).output().await.unwrap();
         assert_eq!(sort.stdout, b"a\nb\n");
@@ -230,7 +232,7 @@ fn a_drop_kills_if_it_was_told_to() {
         // The end comes when nobody has the other end any more.
         assert_eq!(stdout.read(&mut [0]).await.unwrap(), 0);
         // So does the drop of a future that has the child.
-        let mut command = sh("echo begun >&2; exec sleep 100000");
+        let mut command = sh("echo begun >&2; exec sleep 600");
         let output = command.kill_on_drop(true).stderr(Stdio::null()).output();
         assert!(time::timeout(Duration::from_millis(1), output).await.is_err());
     });
@@ -289,8 +291,11 @@ fn a_wait_outlives_its_runtime() {
         assert!(error.to_string().contains("has ended"), "{error}");
     }
     assert_eq!(child.try_wait().unwrap(), None);
-    kill(pid);
-    assert_eq!(runtime(1).block_on(child.wait()).unwrap().signal(), Some(libc::SIGKILL));
+    runtime(1).block_on(async {
+        assert!(poll_once(child.wait()).await.is_none());
+        kill(pid);
+        assert_eq!(child.wait().await.unwrap().signal(), Some(libc::SIGKILL));
+    });
 }
 
 #[test]

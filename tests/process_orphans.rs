@@ -18,7 +18,7 @@ fn runtime(workers: usize) -> Runtime {
 /// A child that runs until it is killed.
 fn endless() -> Command {
     let mut command = Command::new("sleep");
-    command.arg("100000");
+    command.arg("600");
     command
 }
 

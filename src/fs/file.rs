@@ -51,9 +51,9 @@ use crate::sync::{Mutex, MutexGuard};
 ///     file.read_exact(&mut word).await?;
 ///     assert_eq!(&word, b"line");
 ///     # annulus::fs::remove_file(path).await?;
-///     Ok(())
-/// })
-/// # .and(Ok::<_, std::io::Error>(()))
+///     Ok::<_, std::io::Error>(())
+/// })?;
+/// # Ok::<_, std::io::Error>(())
 /// ```
 pub struct File {
     std: Arc<fs::File>,

@@ -3,7 +3,7 @@
 //! The functions and types are those of [`std::fs`] by the same names, and wait where those block.
 //! The system has no files that tell when they are ready, so each operation runs on a thread of the
 //! [pool](crate::spawn_blocking) and costs the way there and back, some 10 µs: ask for much at
-//! once. [`read`], [`write`] and [`copy`] go there once for a whole file.
+//! once. [`read`], [`write()`] and [`copy`] go there once for a whole file.
 //!
 //! An operation runs in the runtime in which it is first polled, or in the global one outside of
 //! any. When all threads of the pool are at work it waits for one of them.

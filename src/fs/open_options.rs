@@ -22,9 +22,9 @@ use crate::runtime::unblock::unblock;
 ///     log.write_all(b"one more line\n").await?;
 ///     log.flush().await?;
 ///     # annulus::fs::remove_file(path).await?;
-///     Ok(())
-/// })
-/// # .and(Ok::<_, std::io::Error>(()))
+///     Ok::<_, std::io::Error>(())
+/// })?;
+/// # Ok::<_, std::io::Error>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct OpenOptions(fs::OpenOptions);

@@ -36,9 +36,9 @@ use crate::reactor::Direction;
 ///     other.write_all(b"hello")?;
 ///     let mut buf = [0; 8];
 ///     assert_eq!(one.read_with(|mut io| io.read(&mut buf)).await?, 5);
-///     Ok(())
-/// })
-/// # .and(Ok::<_, std::io::Error>(()))
+///     Ok::<_, std::io::Error>(())
+/// })?;
+/// # Ok::<_, std::io::Error>(())
 /// ```
 pub struct AsyncFd<T: AsFd> {
     socket: Socket<Foreign<T>>,

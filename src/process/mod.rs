@@ -32,9 +32,9 @@
 //!     stdin.write_all(b"2\n1\n").await?;
 //!     drop(stdin); // it sorts when it has read all
 //!     assert_eq!(sort.wait_with_output().await?.stdout, b"1\n2\n");
-//!     Ok(())
-//! })
-//! # .and(Ok::<_, std::io::Error>(()))
+//!     Ok::<_, std::io::Error>(())
+//! })?;
+//! # Ok::<_, std::io::Error>(())
 //! ```
 
 mod child;
