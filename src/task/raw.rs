@@ -188,11 +188,13 @@ where
 pub(super) struct Task(NonNull<Header>);
 
 impl Task {
+    #[inline]
     pub(super) fn header(&self) -> &Header {
         // SAFETY: whoever has a `Task` holds a reference to it or its `Runnable`.
         unsafe { self.0.as_ref() }
     }
 
+    #[inline]
     pub(super) fn into_raw(self) -> *const () {
         self.0.as_ptr().cast_const().cast()
     }
@@ -200,6 +202,7 @@ impl Task {
     /// # Safety
     ///
     /// `raw` comes from `into_raw`, and someone keeps the task alive.
+    #[inline]
     pub(super) unsafe fn from_raw(raw: *const ()) -> Self {
         // SAFETY: `into_raw` gives no null.
         Self(unsafe { NonNull::new_unchecked(raw.cast_mut().cast()) })
@@ -254,6 +257,7 @@ impl Task {
     /// # Safety
     ///
     /// The task is complete, its output is the caller's and still there, and is of type `T`.
+    #[inline]
     pub(super) unsafe fn take_output<T>(self) -> Result<T, JoinError> {
         let mut output = None::<Result<T, JoinError>>;
         // SAFETY: the caller's contract.
@@ -305,16 +309,19 @@ impl Runnable {
     }
 
     /// Leaves a note for when the task has completed.
+    #[inline]
     pub(crate) fn set_tag(&self, tag: u32) {
         // Ordering: Relaxed; the queue that carries the task to its runner publishes it.
         self.0.header().state.tag.store(tag, Relaxed);
     }
 
     /// A name for the task, for the executor's list.
+    #[inline]
     pub(crate) fn id(&self) -> TaskId {
         TaskId(self.0)
     }
 
+    #[inline]
     pub(crate) fn into_raw(self) -> *mut () {
         self.0.into_raw().cast_mut()
     }
@@ -322,6 +329,7 @@ impl Runnable {
     /// # Safety
     ///
     /// `raw` comes from `into_raw`, and is turned back once.
+    #[inline]
     pub(crate) unsafe fn from_raw(raw: *mut ()) -> Self {
         // SAFETY: the caller's contract.
         Self(unsafe { Task::from_raw(raw) })
@@ -334,6 +342,7 @@ pub(crate) struct Completed(pub(super) Runnable);
 
 impl Completed {
     /// What [`Runnable::set_tag`] was given.
+    #[inline]
     pub(crate) fn tag(&self) -> u32 {
         self.0.0.header().state.tag.load(Relaxed)
     }

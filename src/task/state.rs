@@ -84,6 +84,7 @@ pub(super) enum Handle {
 
 impl State {
     /// A task that is queued, with a reference for the runtime and one for the handle.
+    #[inline]
     pub(super) fn new() -> Self {
         Self {
             wakes: AtomicU64::new(1),
@@ -122,6 +123,7 @@ impl State {
     }
 
     /// The output, or why there is none, is in place.
+    #[inline]
     pub(super) fn complete(&self, failed: bool) -> Completion {
         // Ordering: Acquire pairs with the Release of those who gave their references up.
         let life = self.life.load(Acquire);
@@ -138,41 +140,49 @@ impl State {
         Completion { join_interest: life & JOIN_INTEREST != 0, join_waker: life & JOIN_WAKER != 0 }
     }
 
+    #[inline]
     pub(super) fn is_complete(&self) -> bool {
         self.life.load(Acquire) & COMPLETE != 0
     }
 
     /// Whether a task that is complete has failed; for who has seen that it is complete.
+    #[inline]
     pub(super) fn has_failed(&self) -> bool {
         self.life.load(Relaxed) & FAILED != 0
     }
 
     /// The next run is to drop the future. The caller wakes the task after this.
+    #[inline]
     pub(super) fn cancel(&self) {
         // Ordering: Relaxed; the wake that follows publishes it.
         self.life.fetch_or(CANCELLED, Relaxed);
     }
 
     /// Whether the handle has left a waker; only the handle asks.
+    #[inline]
     pub(super) fn has_join_waker(&self) -> bool {
         self.life.load(Relaxed) & JOIN_WAKER != 0
     }
 
     /// The handle has stored its waker and leaves it to who completes the task.
+    #[inline]
     pub(super) fn leave_join_waker(&self) -> Handle {
         Self::handle(self.life.fetch_or(JOIN_WAKER, AcqRel))
     }
 
     /// The handle wants to store another waker.
+    #[inline]
     pub(super) fn take_join_waker_back(&self) -> Handle {
         Self::handle(self.life.fetch_and(!JOIN_WAKER, AcqRel))
     }
 
+    #[inline]
     fn handle(life: u32) -> Handle {
         if life & COMPLETE == 0 { Handle::Done } else { Handle::TooLate }
     }
 
     /// The handle goes, unless the task is complete: then it has to drop the output first.
+    #[inline]
     pub(super) fn drop_handle(&self) -> Handle {
         // Ordering: Acquire pairs with the Release in `complete`: we see the output.
         let mut life = self.life.load(Acquire);
@@ -190,6 +200,7 @@ impl State {
         }
     }
 
+    #[inline]
     pub(super) fn add_reference(&self) {
         // Ordering: Relaxed; the new reference is made from a live one, as in `Arc`.
         if self.life.fetch_add(REFERENCE, Relaxed) > MOST {
@@ -200,6 +211,7 @@ impl State {
 
     /// True: this was the last reference, and the caller has to free the task.
     #[must_use]
+    #[inline]
     pub(super) fn drop_reference(&self) -> bool {
         // Ordering: Release and the Acquire of the last one, as in `Arc`: all use of the task
         // comes before its end. If there is none but ours, nobody can make another.
