@@ -20,6 +20,7 @@ pub(crate) const SLOT_RUNS: u32 = number(option_env!("ANNULUS_SLOT_RUNS"), 16) a
 pub(crate) const SLOT_TIME: Duration = nanos(option_env!("ANNULUS_SLOT_TIME"), 5_000);
 pub(crate) const MOST_SLOT_RUNS: u32 = number(option_env!("ANNULUS_MOST_SLOT_RUNS"), 128) as u32;
 const _: () = assert!(SLOT_RUNS <= MOST_SLOT_RUNS, "at most less than at least");
+const _: () = assert!(number(option_env!("ANNULUS_SLOT_RUNS"), 0) <= u32::MAX as u64);
 
 /// Whether who is woken by the end of a task goes behind those that wait in the ring, while polls
 /// are short: it will wait for the end of the next one, too.

@@ -479,3 +479,42 @@ fn timers_are_set_wherever_the_runtime_is_entered() {
     let _inside = inner.enter();
     support::block_on(time::sleep(short)); // any executor will do
 }
+
+/// Between two tasks a worker calls wakers of others. One that blocks in place blocks it: who called
+/// goes on to use the seat, which nobody else may have by then.
+#[test]
+fn a_foreign_waker_that_blocks_in_place_keeps_the_seat() {
+    struct Blocks(Handle, Arc<AtomicUsize>);
+    impl std::task::Wake for Blocks {
+        fn wake(self: std::sync::Arc<Self>) {
+            let (ran, woken) = (Arc::new(AtomicUsize::new(0)), Arc::clone(&self.1));
+            block_in_place(|| {
+                let ran_there = Arc::clone(&ran);
+                drop(self.0.spawn(async move { _ = ran_there.fetch_add(1, SeqCst) }));
+                // There is nobody to run it: all that is seen here is a thread that should not be.
+                let start = Instant::now();
+                while ran.load(SeqCst) == 0 && start.elapsed() < Duration::from_millis(20) {
+                    thread::yield_now();
+                }
+                woken.store(1 + ran.load(SeqCst), SeqCst);
+            });
+        }
+    }
+    let runtime = runtime(1);
+    let woken = Arc::new(AtomicUsize::new(0));
+    let handle = runtime.handle().clone();
+    let task = runtime.spawn({
+        let woken = Arc::clone(&woken);
+        async move {
+            let waker = std::task::Waker::from(Arc::new(Blocks(handle, Arc::clone(&woken))));
+            let mut sleep = Box::pin(time::sleep(Duration::from_millis(1)));
+            let poll = sleep.as_mut().poll(&mut std::task::Context::from_waker(&waker));
+            assert!(poll.is_pending());
+            while woken.load(SeqCst) == 0 {
+                time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+    });
+    runtime.block_on(task).unwrap();
+    assert_eq!(woken.load(SeqCst), 1, "a task ran while the only worker was in a waker");
+}

@@ -59,6 +59,28 @@ thread_local! {
     static CURRENT: Cell<*const Context> = const { Cell::new(ptr::null()) };
 }
 
+thread_local! {
+    /// Whether who called a user's code on this thread will go on to use its seat.
+    static STAYS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Until the guard drops this thread leaves no seat, whatever it calls: a foreign waker between two
+/// tasks may do anything, even block in place, and then blocks the worker.
+pub(super) fn stay() -> impl Drop {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            STAYS.set(self.0);
+        }
+    }
+    Restore(STAYS.replace(true))
+}
+
+/// Whether this thread must not leave its seat now.
+pub(super) fn stays() -> bool {
+    STAYS.get()
+}
+
 impl Context {
     /// The context must not outlive `shared`.
     pub(super) fn new(shared: &Arc<Shared>, role: Role) -> Self {

@@ -54,6 +54,9 @@ struct Absence<'a> {
 
 impl<'a> Absence<'a> {
     fn begin(context: &'a Context) -> Option<Self> {
+        if context::stays() {
+            return None;
+        }
         let shared = context.shared();
         if context.role != Role::Owner {
             guest::go_away(shared, context);

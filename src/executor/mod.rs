@@ -426,6 +426,7 @@ impl Shared {
 
 /// Wakes whoever waited for timers. A foreign waker that panics is no reason for a worker to end.
 fn wake_all(batch: &mut WakeBatch) {
+    let _stay = context::stay();
     while !batch.is_empty() {
         catch_quietly(|| batch.wake_all());
     }

@@ -16,6 +16,7 @@
 
 use std::fmt;
 
+use super::context;
 use crate::primitive::atomic::Ordering::Relaxed;
 use crate::primitive::atomic::{AtomicBool, AtomicUsize};
 use crate::primitive::{Mutex, UnsafeCell};
@@ -221,6 +222,7 @@ impl Shard {
     /// This thread sits on the seat.
     #[cold]
     unsafe fn collect(&self) {
+        let _stay = context::stay();
         for task in self.returned.take_all() {
             // SAFETY: the contract.
             unsafe { self.take_out(task) };

@@ -359,7 +359,8 @@ impl<'a> Worker<'a> {
         };
         self.clock.most = polls_in(CLOCK_EVERY, POLLS_PER_CLOCK, MOST_POLLS_PER_CLOCK);
         self.slot_cap = polls_in(SLOT_TIME, SLOT_RUNS, MOST_SLOT_RUNS);
-        if poll > LONG_POLL {
+        // Not after those from the slot: they would give each other time without an end.
+        if poll > LONG_POLL && self.slot_runs == 0 {
             self.slot_until = Some(now + time / SLOT_SHARE);
         }
         let window = Window { end: now, time, polls, operations };

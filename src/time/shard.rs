@@ -242,6 +242,11 @@ impl Timers {
         shards.map(|(index, shard)| shard.due_at(patience(index))).min().unwrap_or(NEVER)
     }
 
+    /// When the first timer of this shard is due.
+    pub(crate) fn next_of(&self, index: usize) -> u64 {
+        if self.clock.is_used() { self.shards[index].due_at(Duration::ZERO) } else { NEVER }
+    }
+
     /// Fires one batch of what is due in each shard, as far as `patience` is over; gives the
     /// wakers to `wake`. `real` is the system's time. Says whether there was any.
     pub(crate) fn fire(

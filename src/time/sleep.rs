@@ -165,7 +165,10 @@ impl Sleep {
         match hurry {
             Some(None) => {}
             Some(Some(time)) => drop(context::with(|host| host.map(|host| host.hurry(time)))),
-            None => self.refuse(),
+            None => {
+                drop(waker);
+                self.refuse();
+            }
         }
     }
 

@@ -15,6 +15,7 @@
 use std::time::{Duration, Instant};
 
 use super::Worker;
+use crate::executor::context;
 use crate::tuning::LOOK_EVERY;
 
 /// A little less than the sentinel sleeps at first.
@@ -59,7 +60,9 @@ impl Worker<'_> {
         let (idle, seat) = (&self.shared.idle, self.seat);
         // What is woken runs here in a moment, and nobody else need be woken to watch over it.
         let sentinel = !self.sentinel && idle.become_sentinel();
+        let stay = context::stay();
         self.ready.fire();
+        drop(stay);
         if let Some(last) = seat.take_slot() {
             // SAFETY: we sit here.
             unsafe { self.shared.push_here(seat, last) };

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use super::Worker;
 use crate::executor::{Shared, driver};
-use crate::tuning::{LONGEST_NAP, NAP};
+use crate::tuning::{LONGEST_NAP, NAP, POLLS_PER_CLOCK};
 
 /// How long a seat sleeps.
 pub(super) enum Nap {
@@ -67,6 +67,7 @@ impl Worker<'_> {
             let _ = idle.stop_searching();
         }
         self.clock.last = None;
+        self.clock.most = POLLS_PER_CLOCK;
         // SAFETY: we sit here.
         unsafe { self.shared.registry.collect_all(self.index) };
         idle.park(self.index);
@@ -164,7 +165,14 @@ impl Worker<'_> {
             }
         }
         if !self.sentinel && !idle.become_sentinel() {
-            return Nap::UntilWoken;
+            // The sentinel may have gone to sleep, for long, before our timers were set.
+            return match self.until_own().filter(|&time| time < LONGEST_NAP) {
+                Some(time) => {
+                    self.be_punctual();
+                    Nap::For(time)
+                }
+                None => Nap::UntilWoken,
+            };
         }
         self.sentinel = true;
         let nap = self.nap;

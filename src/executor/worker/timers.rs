@@ -143,6 +143,13 @@ impl Worker<'_> {
         (first != NEVER && !self.shared.timers.clock().is_paused()).then(|| self.until(first))
     }
 
+    /// The same for a timer that was set here.
+    pub(super) fn until_own(&self) -> Option<Duration> {
+        let timers = &self.shared.timers;
+        let first = timers.next_of(self.index);
+        (first != NEVER && !timers.clock().is_paused()).then(|| self.until(first))
+    }
+
     fn until(&self, time: u64) -> Duration {
         let now = self.shared.timers.nanos(Instant::now());
         Duration::from_nanos(time.saturating_sub(now))
