@@ -96,12 +96,6 @@ fn outside<N: Sockets>(home: &Home, clients: u64, until: Until) -> Outcome {
 }
 
 fn main() {
-    let mut criterion = Criterion::default()
-        .sample_size(10)
-        .nresamples(10_000)
-        .warm_up_time(Duration::from_millis(100))
-        .measurement_time(Duration::from_millis(300))
-        .configure_from_args();
     let homes = homes();
     let arguments: Vec<_> = env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let (measures, table) = (
@@ -109,6 +103,12 @@ fn main() {
         arguments.first().is_some_and(|argument| argument == "table"),
     );
     if !table {
+        let mut criterion = Criterion::default()
+            .sample_size(10)
+            .nresamples(10_000)
+            .warm_up_time(Duration::from_millis(100))
+            .measurement_time(Duration::from_millis(300))
+            .configure_from_args();
         measure::report(&mut criterion, "", &Row::ALL, &contenders(&homes));
         criterion.final_summary();
     }

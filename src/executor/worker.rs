@@ -1,11 +1,13 @@
 //! The loop of who sits on a seat.
 
 mod events;
+mod looks;
 mod park;
 mod timers;
 
 use std::time::{Duration, Instant};
 
+use self::looks::Looks;
 use super::context::Context;
 use super::idle::{Kept, MAX_SEATS};
 use super::queue::CAPACITY;
@@ -62,6 +64,7 @@ pub(super) struct Worker<'a> {
     ready: Ready,
     /// When we last looked at the sockets between tasks.
     looked: Option<Instant>,
+    looks: Looks,
     /// Until when not to sleep for long.
     on_call: Option<Instant>,
     /// Whether we were the last at the system's poll, as far as we know, and when a seat was last woken for that.
@@ -116,6 +119,7 @@ impl<'a> Worker<'a> {
             nap: NAP,
             ready: Ready::default(),
             looked: None,
+            looks: Looks::default(),
             watched: false,
             entrusted: None,
             spin: SHORTEST_SPIN,

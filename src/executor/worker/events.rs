@@ -15,9 +15,13 @@
 use std::time::{Duration, Instant};
 
 use super::Worker;
+use crate::executor::queue::CAPACITY;
 
 /// How long sockets wait while tasks run, if those allow.
 const LOOK_EVERY: Duration = Duration::from_micros(50);
+/// The same while so many tasks wait that more might not find room in the ring. What overflows has
+/// to wait for long, and others overtake it.
+const LOOK_SELDOM: Duration = Duration::from_millis(1);
 /// A little less than the sentinel sleeps at first.
 const ENTRUST_EVERY: Duration = Duration::from_micros(900);
 
@@ -25,7 +29,12 @@ impl Worker<'_> {
     /// Between tasks: as `look_at_sockets`, if it is time.
     #[inline]
     pub(super) fn glance_at_sockets(&mut self, now: Instant) {
-        if self.shared.reactor.exists() && self.looked.is_none_or(|last| now - last >= LOOK_EVERY) {
+        if !self.shared.reactor.exists() {
+            return;
+        }
+        let has_room = self.seat.queue.len() <= CAPACITY / 2;
+        let every = if has_room { LOOK_EVERY } else { LOOK_SELDOM };
+        if self.looked.is_none_or(|last| now - last >= every) {
             self.looked = Some(now);
             self.fetch();
         }
@@ -34,12 +43,19 @@ impl Worker<'_> {
     /// Wakes who waits for sockets that are ready; says whether any was.
     #[inline]
     pub(super) fn look_at_sockets(&mut self) -> bool {
-        self.shared.reactor.exists() && self.fetch()
+        self.shared.reactor.exists() && !self.leaves_sockets() && self.fetch()
+    }
+
+    /// A sentinel that has found nothing to do looks after the others, who may be at it.
+    fn leaves_sockets(&self) -> bool {
+        self.sentinel && self.looks.often()
     }
 
     #[cold]
     fn fetch(&mut self) -> bool {
-        self.shared.reactor.look(&mut self.ready);
+        if self.shared.reactor.look(&mut self.ready) {
+            self.looks.add();
+        }
         let told = self.tell(true);
         // As if we had waited for it: we may have come for something else, and found nobody there.
         self.watched |= told;

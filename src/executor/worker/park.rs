@@ -70,6 +70,9 @@ impl Worker<'_> {
             self.searching = idle.start_searching();
             return;
         }
+        if self.shared.reactor.exists() {
+            self.looks.count(self.shared.reactor.looks());
+        }
         let mut nap = match self.nap() {
             Nap::Over => return,
             Nap::For(time) => Some(time),
@@ -89,7 +92,9 @@ impl Worker<'_> {
             let seated = || is_guest || !seat.has_guest();
             let stay = || !seat.has_go(is_guest) && !called() && seated();
             let reactor = &self.shared.reactor;
-            let watch = reactor.exists() && seated();
+            // Who falls asleep last does wait there: it sees us asleep, or we do not see it awake.
+            let leave = self.looks.often() && self.shared.idle.others_busy(self.index);
+            let watch = reactor.exists() && !leave && seated();
             self.watched |= driver::wait(reactor, nap, &mut self.ready, watch, stay);
             if nap.take().is_none() && self.ready.is_empty() {
                 continue;
@@ -143,7 +148,10 @@ impl Worker<'_> {
         if let Some(kept) = self.keeps.take() {
             idle.stop_keeping(kept);
         }
-        if !idle.others_busy(self.index) {
+        // Who has come to the sockets meanwhile will do so again: a sentinel stays one, and need
+        // not be woken for that.
+        let stays = self.sentinel && self.looks.any();
+        if !stays && !idle.others_busy(self.index) {
             if self.sentinel {
                 self.resign_sentinel();
             }
@@ -156,6 +164,9 @@ impl Worker<'_> {
             return Nap::UntilWoken;
         }
         self.sentinel = true;
+        if self.looks.any() {
+            self.nap = NAP;
+        }
         let nap = self.nap;
         if let Some(time) = self.until_due().filter(|&time| time < nap) {
             return Nap::For(time);
