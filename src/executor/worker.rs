@@ -221,7 +221,10 @@ impl<'a> Worker<'a> {
         if self.tick % INJECTOR_EVERY == 0 {
             // SAFETY: we sit here.
             unsafe { self.shared.registry.collect(self.index) };
-            if let Some(task) = self.shared.injector.pop() {
+            // As many as there is room for: one at a time, what overflowed would wait for as long as
+            // the ring is filled anew.
+            let room = CAPACITY.saturating_sub(self.seat.queue.len());
+            if let Some(task) = self.take_share(room.min(CAPACITY / 2)) {
                 return Some(task);
             }
         }
@@ -236,7 +239,7 @@ impl<'a> Worker<'a> {
         self.slot_runs = 0;
         // SAFETY: we sit here.
         unsafe { self.seat.queue.pop() }
-            .or_else(|| self.take_share())
+            .or_else(|| self.take_share(CAPACITY / 2))
             .or_else(|| self.seat.take_slot())
     }
 
@@ -250,10 +253,11 @@ impl<'a> Worker<'a> {
         may
     }
 
-    /// Takes a fair share of the injector: one task to run, the others for our ring.
-    fn take_share(&self) -> Option<Runnable> {
-        let room = (CAPACITY / 2) as usize;
-        let mut share = self.shared.injector.pop_share(self.shared.seats.len(), room);
+    /// Takes a fair share of the injector: one task to run, the others for our ring, which has so
+    /// much room.
+    fn take_share(&self, room: u32) -> Option<Runnable> {
+        let most = room.max(1) as usize;
+        let mut share = self.shared.injector.pop_share(self.shared.seats.len(), most);
         let first = share.pop_front();
         while let Some(task) = share.pop_front() {
             // SAFETY: we sit here.
@@ -310,7 +314,7 @@ impl<'a> Worker<'a> {
         // SAFETY: we sit on our seat, and the other is not it.
         let rob = |other: &Seat| unsafe { other.queue.steal_into(&self.seat.queue) };
         let rich = others().filter(|other| other.has_plenty()).find_map(rob);
-        rich.or_else(|| self.take_share()).or_else(|| {
+        rich.or_else(|| self.take_share(CAPACITY / 2)).or_else(|| {
             // What waits elsewhere runs there in a moment, and better so, unless that moment
             // does not come.
             let mut ticks = [None; MAX_SEATS];

@@ -82,9 +82,11 @@ impl Worker<'_> {
             if self.seat.take_go(self.is_guest) {
                 self.searching = true;
                 self.on_call = on_call(self.shared);
+                self.tell(true);
                 return;
             }
-            if called() && self.take_back() {
+            if (called() || !self.ready.is_empty()) && self.take_back() {
+                self.tell(true);
                 return;
             }
             // While a guest sits on our seat, it waits for sockets in our stead.
@@ -94,7 +96,7 @@ impl Worker<'_> {
             let reactor = &self.shared.reactor;
             // Who falls asleep last does wait there: it sees us asleep, or we do not see it awake.
             let leave = self.looks.often() && self.shared.idle.others_busy(self.index);
-            let watch = reactor.exists() && !leave && seated();
+            let watch = reactor.exists() && !leave && self.ready.is_empty() && seated();
             self.watched |= driver::wait(reactor, nap, &mut self.ready, watch, stay);
             if nap.take().is_none() && self.ready.is_empty() {
                 continue;
@@ -103,8 +105,11 @@ impl Worker<'_> {
                 self.tell(true);
                 return;
             }
-            self.tell(false);
-            // Claimed: for work, then the "go" is near; or by a guest, then it may be far.
+            // Claimed: for work, then the "go" is near, and what was fetched waits for it; or by a
+            // guest, then it may be far.
+            if !self.is_guest && self.seat.has_guest() {
+                self.tell(false);
+            }
             if self.sentinel {
                 self.resign_sentinel();
             }
