@@ -62,8 +62,8 @@ pub(super) struct Worker<'a> {
     nap: Duration,
     /// What the reactor has fetched for us.
     ready: Ready,
-    /// When we last looked at the sockets between tasks.
-    looked: Option<Instant>,
+    /// When we last looked at the sockets between tasks, and in which turn.
+    looked: Option<(Instant, u32)>,
     looks: Looks,
     /// Until when not to sleep for long.
     on_call: Option<Instant>,

@@ -19,9 +19,6 @@ use crate::executor::queue::CAPACITY;
 
 /// How long sockets wait while tasks run, if those allow.
 const LOOK_EVERY: Duration = Duration::from_micros(50);
-/// The same while so many tasks wait that more might not find room in the ring. What overflows has
-/// to wait for long, and others overtake it.
-const LOOK_SELDOM: Duration = Duration::from_millis(1);
 /// A little less than the sentinel sleeps at first.
 const ENTRUST_EVERY: Duration = Duration::from_micros(900);
 
@@ -32,10 +29,14 @@ impl Worker<'_> {
         if !self.shared.reactor.exists() {
             return;
         }
-        let has_room = self.seat.queue.len() <= CAPACITY / 2;
-        let every = if has_room { LOOK_EVERY } else { LOOK_SELDOM };
-        if self.looked.is_none_or(|last| now - last >= every) {
-            self.looked = Some(now);
+        let is_due = self.looked.is_none_or(|(last, tick)| {
+            // What overflows is overtaken by what comes next. So while that might be, those who
+            // wait in the ring have their turn first.
+            let has_room = self.seat.queue.len() <= CAPACITY / 2;
+            now - last >= LOOK_EVERY && (has_room || self.tick.wrapping_sub(tick) >= CAPACITY)
+        });
+        if is_due {
+            self.looked = Some((now, self.tick));
             self.fetch();
         }
     }
