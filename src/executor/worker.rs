@@ -271,7 +271,9 @@ impl<'a> Worker<'a> {
     /// Looks at the timers that are due, and for work in the other queues. `None` also when
     /// `called`, or when somebody was woken who is no task of this seat.
     pub(super) fn search(&mut self, called: impl Fn() -> bool) -> Option<Runnable> {
-        if self.fire_due(Instant::now) || self.look_at_sockets() {
+        // Who has plenty may not be on a processor: its tasks come before what the system keeps.
+        let rich = self.others().any(|other| other.has_plenty());
+        if self.fire_due(Instant::now) || (!rich && self.look_at_sockets()) {
             return self.next();
         }
         if !self.searching {
@@ -282,6 +284,9 @@ impl<'a> Worker<'a> {
         }
         if let Some(task) = self.steal() {
             return Some(task);
+        }
+        if rich && self.look_at_sockets() {
+            return self.next();
         }
         // Others will be at work again within microseconds, and to be woken takes longer.
         if !may_spin() || self.shared.idle.searching() > 1 {
@@ -299,6 +304,12 @@ impl<'a> Worker<'a> {
         }
         self.spin = (self.spin / 2).max(SHORTEST_SPIN);
         None
+    }
+
+    fn others(&self) -> impl Iterator<Item = &'a Seat> {
+        let this = self.index;
+        let others = self.shared.seats.iter().enumerate().filter(move |&(i, _)| i != this);
+        others.map(|(_, seat)| &**seat)
     }
 
     /// Goes round the other seats, from a random one on: those first that have plenty, those
