@@ -62,7 +62,8 @@ pub(super) struct Worker<'a> {
     nap: Duration,
     /// What the reactor has fetched for us.
     ready: Ready,
-    /// When we last looked at the sockets between tasks, and in which turn.
+    /// When we last looked at the sockets between tasks, and the turn in which those who waited
+    /// then have run.
     looked: Option<(Instant, u32)>,
     looks: Looks,
     /// Until when not to sleep for long.

@@ -15,7 +15,6 @@
 use std::time::{Duration, Instant};
 
 use super::Worker;
-use crate::executor::queue::CAPACITY;
 
 /// How long sockets wait while tasks run, if those allow.
 const LOOK_EVERY: Duration = Duration::from_micros(50);
@@ -29,15 +28,14 @@ impl Worker<'_> {
         if !self.shared.reactor.exists() {
             return;
         }
-        let is_due = self.looked.is_none_or(|(last, tick)| {
-            // What overflows is overtaken by what comes next. So while that might be, those who
-            // wait in the ring have their turn first.
-            let has_room = self.seat.queue.len() <= CAPACITY / 2;
-            now - last >= LOOK_EVERY && (has_room || self.tick.wrapping_sub(tick) >= CAPACITY)
+        // What is told of would go to the end of the ring. So those who wait there come first: the
+        // ring does not overflow, and who runs out of tasks sees whose are stuck.
+        let is_due = self.looked.is_none_or(|(last, round)| {
+            now - last >= LOOK_EVERY && (round.wrapping_sub(self.tick) as i32) <= 0
         });
         if is_due {
-            self.looked = Some((now, self.tick));
             self.fetch();
+            self.looked = Some((now, self.tick.wrapping_add(self.seat.queue.len())));
         }
     }
 
