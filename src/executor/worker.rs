@@ -32,6 +32,11 @@ const SLOT_SHARE: u32 = 8;
 const GRACE: Duration = Duration::from_micros(3);
 /// A poll longer than this costs more than to wake a worker for the task it has woken.
 const LONG_POLL: Duration = Duration::from_micros(10);
+/// A task that takes longer, and would go on at once, lets all others have their turn, those too
+/// whom the sockets wake.
+const COMPUTES: Duration = Duration::from_micros(200);
+/// How long a seat that does not move may keep a task waiting from one that comes by.
+const STUCK: Duration = Duration::from_micros(50);
 /// Polls between two looks at the clock, while polls are short.
 const POLLS_PER_CLOCK: u32 = 16;
 /// How long the sentinel sleeps at first, and at most.
@@ -50,6 +55,8 @@ pub(super) struct Worker<'a> {
     rng: Rng,
     tick: u32,
     slot_runs: u32,
+    /// Whether the last poll was one of those after which others have their turn first.
+    computes: bool,
     /// Until when the slot may go on all the same.
     slot_until: Option<Instant>,
     /// Whether this is not the seat's own thread.
@@ -66,6 +73,8 @@ pub(super) struct Worker<'a> {
     /// then have run.
     looked: Option<(Instant, u32)>,
     looks: Looks,
+    /// Another seat where a task waited, its turn then, and when that was.
+    suspect: Option<(usize, u32, Instant)>,
     /// Until when not to sleep for long.
     on_call: Option<Instant>,
     /// Whether we were the last at the system's poll, as far as we know, and when a seat was last woken for that.
@@ -121,6 +130,8 @@ impl<'a> Worker<'a> {
             ready: Ready::default(),
             looked: None,
             looks: Looks::default(),
+            suspect: None,
+            computes: false,
             watched: false,
             entrusted: None,
             spin: SHORTEST_SPIN,
@@ -201,8 +212,12 @@ impl<'a> Worker<'a> {
         self.clock.operations += budget::spent();
         self.measure();
         if let Some(task) = again {
-            // SAFETY: we sit here.
-            unsafe { self.shared.push_here(self.seat, task) };
+            if std::mem::take(&mut self.computes) && self.shared.reactor.exists() {
+                self.shared.put_off(task);
+            } else {
+                // SAFETY: we sit here.
+                unsafe { self.shared.push_here(self.seat, task) };
+            }
         }
         true
     }
@@ -222,10 +237,19 @@ impl<'a> Worker<'a> {
         if self.tick % INJECTOR_EVERY == 0 {
             // SAFETY: we sit here.
             unsafe { self.shared.registry.collect(self.index) };
+            // By turns with the injector, if that has any.
+            if self.tick % 2 == 0 {
+                if let Some(task) = self.shared.late.pop() {
+                    return Some(task);
+                }
+            }
             // As many as there is room for: one at a time, what overflowed would wait for as long as
             // the ring is filled anew.
             let room = CAPACITY.saturating_sub(self.seat.queue.len());
             if let Some(task) = self.take_share(room.min(CAPACITY / 2)) {
+                return Some(task);
+            }
+            if let Some(task) = self.shared.late.pop() {
                 return Some(task);
             }
         }
@@ -242,6 +266,19 @@ impl<'a> Worker<'a> {
         unsafe { self.seat.queue.pop() }
             .or_else(|| self.take_share(CAPACITY / 2))
             .or_else(|| self.seat.take_slot())
+            .or_else(|| self.next_late())
+    }
+
+    /// A task of those that compute, after a last look for others.
+    fn next_late(&mut self) -> Option<Runnable> {
+        if self.shared.late.is_empty() {
+            return None;
+        }
+        if self.look_at_sockets() {
+            // SAFETY: we sit here.
+            return unsafe { self.seat.queue.pop() };
+        }
+        self.shared.late.pop()
     }
 
     /// Whether there is time left for the slot out of turn.
@@ -272,10 +309,18 @@ impl<'a> Worker<'a> {
     /// Looks at the timers that are due, and for work in the other queues. `None` also when
     /// `called`, or when somebody was woken who is no task of this seat.
     pub(super) fn search(&mut self, called: impl Fn() -> bool) -> Option<Runnable> {
-        // Who has plenty may not be on a processor: its tasks come before what the system keeps.
-        let rich = self.others().any(|other| other.has_plenty());
-        if self.fire_due(Instant::now) || (!rich && self.look_at_sockets()) {
+        if self.fire_due(Instant::now) {
             return self.next();
+        }
+        // Who has plenty may not be on a processor: its tasks come before what the system keeps.
+        let rich = self.others().any(|(_, other)| other.has_plenty());
+        if self.shared.reactor.exists() && !rich {
+            if let Some(task) = self.rescue() {
+                return Some(task);
+            }
+            if self.look_at_sockets() {
+                return self.next();
+            }
         }
         if !self.searching {
             self.searching = self.shared.idle.start_searching();
@@ -307,10 +352,10 @@ impl<'a> Worker<'a> {
         None
     }
 
-    fn others(&self) -> impl Iterator<Item = &'a Seat> {
+    fn others(&self) -> impl Iterator<Item = (usize, &'a Seat)> {
         let this = self.index;
-        let others = self.shared.seats.iter().enumerate().filter(move |&(i, _)| i != this);
-        others.map(|(_, seat)| &**seat)
+        let seats = self.shared.seats.iter().map(|seat| &**seat).enumerate();
+        seats.filter(move |&(i, _)| i != this)
     }
 
     /// Goes round the other seats, from a random one on: those first that have plenty, those
@@ -326,28 +371,52 @@ impl<'a> Worker<'a> {
         // SAFETY: we sit on our seat, and the other is not it.
         let rob = |other: &Seat| unsafe { other.queue.steal_into(&self.seat.queue) };
         let rich = others().filter(|other| other.has_plenty()).find_map(rob);
-        rich.or_else(|| self.take_share(CAPACITY / 2)).or_else(|| {
-            // What waits elsewhere runs there in a moment, and better so, unless that moment
-            // does not come.
-            let mut ticks = [None; MAX_SEATS];
-            let mut any = false;
-            for (tick, other) in ticks.iter_mut().zip(others()) {
-                *tick = other.has_any().then(|| other.tick());
-                any |= tick.is_some();
-            }
-            if !any {
-                return None;
-            }
-            let start = Instant::now();
-            while start.elapsed() < GRACE {
-                spin_loop();
-            }
-            let stuck = others().zip(ticks).filter(|(other, tick)| *tick == Some(other.tick()));
-            stuck.map(|(other, _)| other).find_map(|other| {
+        rich.or_else(|| self.take_share(CAPACITY / 2)).or_else(|| self.shared.late.pop()).or_else(
+            || {
+                // What waits elsewhere runs there in a moment, and better so, unless that moment
+                // does not come.
+                let mut ticks = [None; MAX_SEATS];
+                let mut any = false;
+                for (tick, other) in ticks.iter_mut().zip(others()) {
+                    *tick = other.has_any().then(|| other.tick());
+                    any |= tick.is_some();
+                }
+                if !any {
+                    return None;
+                }
+                let start = Instant::now();
+                while start.elapsed() < GRACE {
+                    spin_loop();
+                }
+                let stuck = others().zip(ticks).filter(|(other, tick)| *tick == Some(other.tick()));
+                stuck.map(|(other, _)| other).find_map(|other| {
+                    other.mark_stuck();
+                    rob(other).or_else(|| other.take_slot())
+                })
+            },
+        )
+    }
+
+    /// A task that has waited elsewhere since we last came by, on a seat that has not moved: one
+    /// whose thread computes, or is on no processor.
+    fn rescue(&mut self) -> Option<Runnable> {
+        let now = Instant::now();
+        if let Some((index, tick, since)) = self.suspect {
+            let other = &*self.shared.seats[index];
+            if other.has_any() && other.tick() == tick {
+                if now - since < STUCK {
+                    return None;
+                }
+                self.suspect = None;
                 other.mark_stuck();
-                rob(other).or_else(|| other.take_slot())
-            })
-        })
+                // SAFETY: we sit on our seat, and the other is not it.
+                let task = unsafe { other.queue.steal_into(&self.seat.queue) };
+                return task.or_else(|| other.take_slot());
+            }
+        }
+        let waits = self.others().find(|(_, other)| other.has_any());
+        self.suspect = waits.map(|(index, other)| (index, other.tick(), now));
+        None
     }
 
     /// Found something. The last to find wakes the next to look, while there is more.
@@ -388,6 +457,7 @@ impl<'a> Worker<'a> {
         let share_from = self.shared.sharing.share_from(window, &self.shared.seats);
         self.seat.share_from.store(share_from, Relaxed);
         self.seat.long_polls.store(time / polls > LONG_POLL, Relaxed);
+        self.computes = polls == 1 && time > COMPUTES;
     }
 }
 
