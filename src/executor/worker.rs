@@ -39,6 +39,9 @@ const COMPUTES: Duration = Duration::from_micros(200);
 const STUCK: Duration = Duration::from_micros(50);
 /// Polls between two looks at the clock, while polls are short.
 const POLLS_PER_CLOCK: u32 = 16;
+/// Polls after a long one between which the clock is always looked at: the short ones among them
+/// make the mean short, and several long ones in a row would keep sockets and timers waiting.
+const WARY_FOR: u32 = 256;
 /// How long the sentinel sleeps at first, and at most.
 const NAP: Duration = Duration::from_millis(1);
 const LONGEST_NAP: Duration = Duration::from_millis(10);
@@ -100,6 +103,8 @@ struct Clock {
     polls: u32,
     /// Operations on channels since then.
     operations: u32,
+    /// Polls for which to look after each of them: some take long.
+    wary: u32,
 }
 
 impl<'a> Worker<'a> {
@@ -435,7 +440,9 @@ impl<'a> Worker<'a> {
     #[inline]
     fn measure(&mut self) {
         self.clock.polls += 1;
-        if self.clock.polls >= POLLS_PER_CLOCK || self.seat.long_polls.load(Relaxed) {
+        self.clock.wary = self.clock.wary.saturating_sub(1);
+        let short = self.clock.wary == 0 && !self.seat.long_polls.load(Relaxed);
+        if !short || self.clock.polls >= POLLS_PER_CLOCK {
             self.look_at_clock();
         }
     }
@@ -452,6 +459,7 @@ impl<'a> Worker<'a> {
         let time = now - last;
         if time > LONG_POLL * POLLS_PER_CLOCK {
             self.slot_until = Some(now + time / SLOT_SHARE);
+            self.clock.wary = WARY_FOR;
         }
         let window = Window { end: now, time, polls, operations };
         let share_from = self.shared.sharing.share_from(window, &self.shared.seats);
