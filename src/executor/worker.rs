@@ -137,7 +137,9 @@ impl<'a> Worker<'a> {
             looks: Looks::default(),
             suspect: None,
             computes: false,
-            watched: false,
+            // Whom a guest keeps from its seat, or from the poll, may have been the one there; and
+            // the guest's first poll may be long.
+            watched: is_guest && shared.reactor.lacks_watcher(),
             entrusted: None,
             spin: SHORTEST_SPIN,
             clock: Clock::default(),

@@ -107,11 +107,16 @@ impl Worker<'_> {
             }
             // Claimed: for work, then the "go" is near, and what was fetched waits for it; or by a
             // guest, then it may be far.
-            if !self.is_guest && self.seat.has_guest() {
+            let lent = !self.is_guest && self.seat.has_guest();
+            if lent {
                 self.tell(false);
             }
             if self.sentinel {
                 self.resign_sentinel();
+                // The guest has found the part taken, and is at work on our own seat.
+                if lent && self.shared.idle.lacks_sentinel() {
+                    self.shared.wake(self.shared.idle.notify_soon());
+                }
             }
             if self.keeps.is_some() {
                 self.entrust_timers();
