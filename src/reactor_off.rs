@@ -21,7 +21,13 @@ impl Reactor {
         false
     }
 
-    pub(crate) fn look(&self, _: &mut Ready) {}
+    pub(crate) fn look(&self, _: &mut Ready) -> bool {
+        false
+    }
+
+    pub(crate) fn looks(&self) -> u32 {
+        0
+    }
 
     pub(crate) fn wait(
         &self,

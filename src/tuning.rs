@@ -50,6 +50,18 @@ pub(crate) const MOST_POLLS_PER_CLOCK: u32 =
     positive(option_env!("ANNULUS_MOST_POLLS_PER_CLOCK"), 32) as u32;
 const _: () = assert!(POLLS_PER_CLOCK <= MOST_POLLS_PER_CLOCK, "at most less than at least");
 
+/// Polls after a long one between which the clock is always looked at: the short ones among them
+/// make the mean short, and several long ones in a row would keep sockets and timers waiting. 0: none.
+pub(crate) const WARY_FOR: u32 = number(option_env!("ANNULUS_WARY_FOR"), 256) as u32;
+
+/// A task that takes longer, and would go on at once, lets all others have their turn, those too
+/// whom the sockets wake. A long time: none does.
+pub(crate) const COMPUTES: Duration = nanos(option_env!("ANNULUS_COMPUTES"), 200_000);
+
+/// How long a seat that does not move may keep a task waiting from one that comes by on its way to
+/// the sockets. A long time: others come as for any task.
+pub(crate) const STUCK: Duration = nanos(option_env!("ANNULUS_STUCK"), 50_000);
+
 /// How long the sentinel sleeps at first, and at most. A long time: there is none.
 pub(crate) const NAP: Duration = nanos(option_env!("ANNULUS_NAP"), 1_000_000);
 pub(crate) const LONGEST_NAP: Duration = nanos(option_env!("ANNULUS_LONGEST_NAP"), 10_000_000);

@@ -87,6 +87,9 @@ pub(crate) struct Shared {
     seats: Box<[CachePadded<Seat>]>,
     idle: CachePadded<Idle>,
     injector: CachePadded<Injector>,
+    /// Where there are sockets: tasks that compute for long and go on at once. They run when nothing
+    /// else does, and in between, each time that others have had enough turns.
+    late: CachePadded<Injector>,
     registry: Registry,
     timers: Timers,
     reactor: Reactor,
@@ -212,6 +215,7 @@ impl Shared {
             seats: (0..seats).map(|_| CachePadded::new(Seat::new())).collect(),
             idle: CachePadded::new(Idle::new(seats)),
             injector: CachePadded::default(),
+            late: CachePadded::default(),
             registry: Registry::new(seats),
             timers: Timers::new(seats, settings.paused),
             reactor: Reactor::default(),
@@ -283,6 +287,16 @@ impl Shared {
         }
     }
 
+    /// Queues a task that lets all others have their turn first.
+    #[cold]
+    fn put_off(&self, task: Runnable) {
+        self.late.push(List::from(task));
+        // The caller will run it, if nobody comes. So this is as in `push_here`.
+        if self.idle.someone_parked() {
+            self.wake(self.idle.notify_soon());
+        }
+    }
+
     /// Queues tasks from outside.
     fn inject(&self, tasks: List) {
         self.injector.push(tasks);
@@ -307,7 +321,8 @@ impl Shared {
 
     /// Whether there is work for which a worker should leave its own seat.
     fn has_work(&self) -> bool {
-        !self.injector.is_empty() || self.seats.iter().any(|seat| seat.has_plenty())
+        let queued = !self.injector.is_empty() || !self.late.is_empty();
+        queued || self.seats.iter().any(|seat| seat.has_plenty())
     }
 
     /// Whether timers or sockets wait for a seat that sleeps to look after them.
@@ -395,7 +410,8 @@ impl Shared {
                     seat.take_slot().or_else(|| unsafe { seat.queue.pop() })
                 })
             };
-            while let Some(task) = queued().or_else(|| self.injector.pop()) {
+            let shared = || self.injector.pop().or_else(|| self.late.pop());
+            while let Some(task) = queued().or_else(shared) {
                 // A drop may wait for messages; with nothing left it would do so for ever.
                 budget::refill();
                 if let Some(again) = task.run() {

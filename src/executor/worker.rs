@@ -1,11 +1,13 @@
 //! The loop of who sits on a seat.
 
 mod events;
+mod looks;
 mod park;
 mod timers;
 
 use std::time::{Duration, Instant};
 
+use self::looks::Looks;
 use super::context::Context;
 use super::idle::{Kept, MAX_SEATS};
 use super::queue::CAPACITY;
@@ -18,8 +20,9 @@ use crate::primitive::{may_spin, spin_loop};
 use crate::reactor::Ready;
 use crate::task::{List, Runnable};
 use crate::tuning::{
-    CLOCK_EVERY, GRACE, INJECTOR_EVERY, LONG_POLL, LONGEST_SPIN, MOST_POLLS_PER_CLOCK,
+    CLOCK_EVERY, COMPUTES, GRACE, INJECTOR_EVERY, LONG_POLL, LONGEST_SPIN, MOST_POLLS_PER_CLOCK,
     MOST_SLOT_RUNS, NAP, POLLS_PER_CLOCK, RAMP_UP, SHORTEST_SPIN, SLOT_RUNS, SLOT_SHARE, SLOT_TIME,
+    STUCK, WARY_FOR,
 };
 use crate::util::{Rng, budget};
 
@@ -34,6 +37,8 @@ pub(super) struct Worker<'a> {
     slot_runs: u32,
     /// How many of them may come in a row while others wait.
     slot_cap: u32,
+    /// Whether the last poll was one of those after which others have their turn first.
+    computes: bool,
     /// Until when the slot may go on all the same.
     slot_until: Option<Instant>,
     /// Whether this is not the seat's own thread.
@@ -48,8 +53,12 @@ pub(super) struct Worker<'a> {
     nap: Duration,
     /// What the reactor has fetched for us.
     ready: Ready,
-    /// When we last looked at the sockets between tasks.
-    looked: Option<Instant>,
+    /// When we last looked at the sockets between tasks, and the turn in which those who waited
+    /// then have run.
+    looked: Option<(Instant, u32)>,
+    looks: Looks,
+    /// Another seat where a task waited, its turn then, and when that was.
+    suspect: Option<(usize, u32, Instant)>,
     /// Until when not to sleep for long.
     on_call: Option<Instant>,
     /// Whether we were the last at the system's poll, as far as we know, and when a seat was last woken for that.
@@ -77,6 +86,8 @@ struct Clock {
     most: u32,
     /// Operations on channels since then.
     operations: u32,
+    /// Polls for which to look after each of them: some take long.
+    wary: u32,
 }
 
 impl<'a> Worker<'a> {
@@ -108,7 +119,12 @@ impl<'a> Worker<'a> {
             nap: NAP,
             ready: Ready::default(),
             looked: None,
-            watched: false,
+            looks: Looks::default(),
+            suspect: None,
+            computes: false,
+            // Whom a guest keeps from its seat, or from the poll, may have been the one there; and
+            // the guest's first poll may be long.
+            watched: is_guest && shared.reactor.lacks_watcher(),
             entrusted: None,
             spin: SHORTEST_SPIN,
             clock: Clock::default(),
@@ -188,8 +204,12 @@ impl<'a> Worker<'a> {
         self.clock.operations += budget::spent();
         self.measure();
         if let Some(task) = again {
-            // SAFETY: we sit here.
-            unsafe { self.shared.push_here(self.seat, task) };
+            if std::mem::take(&mut self.computes) && self.shared.reactor.exists() {
+                self.shared.put_off(task);
+            } else {
+                // SAFETY: we sit here.
+                unsafe { self.shared.push_here(self.seat, task) };
+            }
         }
         true
     }
@@ -209,7 +229,19 @@ impl<'a> Worker<'a> {
         if self.tick % INJECTOR_EVERY == 0 {
             // SAFETY: we sit here.
             unsafe { self.shared.registry.collect(self.index) };
-            if let Some(task) = self.shared.injector.pop() {
+            // By turns with the injector, if that has any.
+            if self.tick % 2 == 0 {
+                if let Some(task) = self.shared.late.pop() {
+                    return Some(task);
+                }
+            }
+            // As many as there is room for: one at a time, what overflowed would wait for as long as
+            // the ring is filled anew.
+            let room = CAPACITY.saturating_sub(self.seat.queue.len());
+            if let Some(task) = self.take_share(room.min(CAPACITY / 2)) {
+                return Some(task);
+            }
+            if let Some(task) = self.shared.late.pop() {
                 return Some(task);
             }
         }
@@ -224,8 +256,21 @@ impl<'a> Worker<'a> {
         self.slot_runs = 0;
         // SAFETY: we sit here.
         unsafe { self.seat.queue.pop() }
-            .or_else(|| self.take_share())
+            .or_else(|| self.take_share(CAPACITY / 2))
             .or_else(|| self.seat.take_slot())
+            .or_else(|| self.next_late())
+    }
+
+    /// A task of those that compute, after a last look for others.
+    fn next_late(&mut self) -> Option<Runnable> {
+        if self.shared.late.is_empty() {
+            return None;
+        }
+        if self.look_at_sockets() {
+            // SAFETY: we sit here.
+            return unsafe { self.seat.queue.pop() };
+        }
+        self.shared.late.pop()
     }
 
     /// Whether there is time left for the slot out of turn.
@@ -238,10 +283,11 @@ impl<'a> Worker<'a> {
         may
     }
 
-    /// Takes a fair share of the injector: one task to run, the others for our ring.
-    fn take_share(&self) -> Option<Runnable> {
-        let room = (CAPACITY / 2) as usize;
-        let mut share = self.shared.injector.pop_share(self.shared.seats.len(), room);
+    /// Takes a fair share of the injector: one task to run, the others for our ring, which has so
+    /// much room.
+    fn take_share(&self, room: u32) -> Option<Runnable> {
+        let most = room.max(1) as usize;
+        let mut share = self.shared.injector.pop_share(self.shared.seats.len(), most);
         let first = share.pop_front();
         while let Some(task) = share.pop_front() {
             // SAFETY: we sit here.
@@ -255,8 +301,18 @@ impl<'a> Worker<'a> {
     /// Looks at the timers that are due, and for work in the other queues. `None` also when
     /// `called`, or when somebody was woken who is no task of this seat.
     pub(super) fn search(&mut self, called: impl Fn() -> bool) -> Option<Runnable> {
-        if self.fire_due(Instant::now) || self.look_at_sockets() {
+        if self.fire_due(Instant::now) {
             return self.next();
+        }
+        // Who has plenty may not be on a processor: its tasks come before what the system keeps.
+        let rich = self.others().any(|(_, other)| other.has_plenty());
+        if self.shared.reactor.exists() && !rich {
+            if let Some(task) = self.rescue() {
+                return Some(task);
+            }
+            if self.look_at_sockets() {
+                return self.next();
+            }
         }
         if !self.searching {
             self.searching = self.shared.idle.start_searching();
@@ -266,6 +322,9 @@ impl<'a> Worker<'a> {
         }
         if let Some(task) = self.steal() {
             return Some(task);
+        }
+        if rich && self.look_at_sockets() {
+            return self.next();
         }
         // Others will be at work again within microseconds, and to be woken takes longer.
         if !may_spin() || self.shared.idle.searching() > 1 {
@@ -285,6 +344,12 @@ impl<'a> Worker<'a> {
         None
     }
 
+    fn others(&self) -> impl Iterator<Item = (usize, &'a Seat)> {
+        let this = self.index;
+        let seats = self.shared.seats.iter().map(|seat| &**seat).enumerate();
+        seats.filter(move |&(i, _)| i != this)
+    }
+
     /// Goes round the other seats, from a random one on: those first that have plenty, those
     /// last where tasks wait for a poll to end.
     fn steal(&mut self) -> Option<Runnable> {
@@ -298,28 +363,52 @@ impl<'a> Worker<'a> {
         // SAFETY: we sit on our seat, and the other is not it.
         let rob = |other: &Seat| unsafe { other.queue.steal_into(&self.seat.queue) };
         let rich = others().filter(|other| other.has_plenty()).find_map(rob);
-        rich.or_else(|| self.take_share()).or_else(|| {
-            // What waits elsewhere runs there in a moment, and better so, unless that moment
-            // does not come.
-            let mut ticks = [None; MAX_SEATS];
-            let mut any = false;
-            for (tick, other) in ticks.iter_mut().zip(others()) {
-                *tick = other.has_any().then(|| other.tick());
-                any |= tick.is_some();
-            }
-            if !any {
-                return None;
-            }
-            let start = Instant::now();
-            while start.elapsed() < GRACE {
-                spin_loop();
-            }
-            let stuck = others().zip(ticks).filter(|(other, tick)| *tick == Some(other.tick()));
-            stuck.map(|(other, _)| other).find_map(|other| {
+        rich.or_else(|| self.take_share(CAPACITY / 2)).or_else(|| self.shared.late.pop()).or_else(
+            || {
+                // What waits elsewhere runs there in a moment, and better so, unless that moment
+                // does not come.
+                let mut ticks = [None; MAX_SEATS];
+                let mut any = false;
+                for (tick, other) in ticks.iter_mut().zip(others()) {
+                    *tick = other.has_any().then(|| other.tick());
+                    any |= tick.is_some();
+                }
+                if !any {
+                    return None;
+                }
+                let start = Instant::now();
+                while start.elapsed() < GRACE {
+                    spin_loop();
+                }
+                let stuck = others().zip(ticks).filter(|(other, tick)| *tick == Some(other.tick()));
+                stuck.map(|(other, _)| other).find_map(|other| {
+                    other.mark_stuck();
+                    rob(other).or_else(|| other.take_slot())
+                })
+            },
+        )
+    }
+
+    /// A task that has waited elsewhere since we last came by, on a seat that has not moved: one
+    /// whose thread computes, or is on no processor.
+    fn rescue(&mut self) -> Option<Runnable> {
+        let now = Instant::now();
+        if let Some((index, tick, since)) = self.suspect {
+            let other = &*self.shared.seats[index];
+            if other.has_any() && other.tick() == tick {
+                if now - since < STUCK {
+                    return None;
+                }
+                self.suspect = None;
                 other.mark_stuck();
-                rob(other).or_else(|| other.take_slot())
-            })
-        })
+                // SAFETY: we sit on our seat, and the other is not it.
+                let task = unsafe { other.queue.steal_into(&self.seat.queue) };
+                return task.or_else(|| other.take_slot());
+            }
+        }
+        let waits = self.others().find(|(_, other)| other.has_any());
+        self.suspect = waits.map(|(index, other)| (index, other.tick(), now));
+        None
     }
 
     /// Found something. The last to find wakes the next to look, while there is more.
@@ -338,7 +427,9 @@ impl<'a> Worker<'a> {
     #[inline]
     fn measure(&mut self) {
         self.clock.polls += 1;
-        if self.clock.polls >= self.clock.most || self.seat.long_polls.load(Relaxed) {
+        self.clock.wary = self.clock.wary.saturating_sub(1);
+        let short = self.clock.wary == 0 && !self.seat.long_polls.load(Relaxed);
+        if !short || self.clock.polls >= self.clock.most {
             self.look_at_clock();
         }
     }
@@ -363,10 +454,14 @@ impl<'a> Worker<'a> {
         if poll > LONG_POLL && self.slot_runs == 0 {
             self.slot_until = Some(now + time / SLOT_SHARE);
         }
+        if time > LONG_POLL * POLLS_PER_CLOCK {
+            self.clock.wary = WARY_FOR;
+        }
         let window = Window { end: now, time, polls, operations };
         let share_from = self.shared.sharing.share_from(window, &self.shared.seats);
         self.seat.share_from.store(share_from, Relaxed);
         self.seat.long_polls.store(poll > LONG_POLL, Relaxed);
+        self.computes = polls == 1 && time > COMPUTES;
     }
 }
 

@@ -52,9 +52,12 @@ use self::asleep::Asleep;
 pub(crate) use self::entry::Entry;
 pub(crate) use self::readiness::Direction;
 use self::readiness::Edge;
+use crate::primitive::atomic::AtomicU32;
+use crate::primitive::atomic::Ordering::Relaxed;
 
-/// Events fetched at once.
-const EVENTS: usize = 256;
+/// Events fetched at once: as many as half of a seat's ring has room for. The system keeps the
+/// others in the order in which they came.
+const EVENTS: usize = 128;
 /// The token of the `Waker`.
 const WAKE: Token = Token(usize::MAX);
 /// Of everything, once for all: an edge that nobody waits for costs no more than its bits.
@@ -79,6 +82,8 @@ pub(crate) struct Driver {
     registry: mio::Registry,
     waker: Waker,
     asleep: Asleep,
+    /// Calls of `look`; written by who has the poller.
+    looks: AtomicU32,
     sources: Mutex<Sources>,
 }
 
@@ -144,13 +149,18 @@ impl Reactor {
         self.get().is_some_and(lacks)
     }
 
-    /// Fetches what is there, unless another is at it.
-    pub(crate) fn look(&self, ready: &mut Ready) {
-        if let Some(driver) = self.get() {
-            if let Some(mut poller) = driver.try_poller() {
-                driver.fetch(&mut poller, Some(Duration::ZERO), ready);
-            }
-        }
+    /// Fetches what is there, unless another is at it; then it is false.
+    pub(crate) fn look(&self, ready: &mut Ready) -> bool {
+        let Some(driver) = self.get() else { return false };
+        let Some(mut poller) = driver.try_poller() else { return false };
+        driver.looks.store(driver.looks.load(Relaxed).wrapping_add(1), Relaxed);
+        driver.fetch(&mut poller, Some(Duration::ZERO), ready);
+        true
+    }
+
+    /// How often somebody has looked, modulo 2^32: a hint.
+    pub(crate) fn looks(&self) -> u32 {
+        self.get().map_or(0, |driver| driver.looks.load(Relaxed))
     }
 
     /// Waits for what comes, for so long at most, while `stay` says so; may return early. False:
@@ -189,7 +199,8 @@ impl Driver {
         let waker = Waker::new(&registry, WAKE)?;
         let poller = Mutex::new(Poller { poll, events: Events::with_capacity(EVENTS) });
         let asleep = Asleep::new();
-        Ok(Self { poller, registry, waker, asleep, sources: Mutex::default() })
+        let (looks, sources) = (AtomicU32::new(0), Mutex::default());
+        Ok(Self { poller, registry, waker, asleep, looks, sources })
     }
 
     fn try_poller(&self) -> Option<MutexGuard<'_, Poller>> {

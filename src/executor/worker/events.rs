@@ -25,21 +25,36 @@ impl Worker<'_> {
     /// Between tasks: as `look_at_sockets`, if it is time.
     #[inline]
     pub(super) fn glance_at_sockets(&mut self, now: Instant) {
-        if self.shared.reactor.exists() && self.looked.is_none_or(|last| now - last >= LOOK_EVERY) {
-            self.looked = Some(now);
+        if !self.shared.reactor.exists() {
+            return;
+        }
+        // What is told of would go to the end of the ring. So those who wait there come first: the
+        // ring does not overflow, and who runs out of tasks sees whose are stuck.
+        let is_due = self.looked.is_none_or(|(last, round)| {
+            now - last >= LOOK_EVERY && (round.wrapping_sub(self.tick) as i32) <= 0
+        });
+        if is_due {
             self.fetch();
+            self.looked = Some((now, self.tick.wrapping_add(self.seat.queue.len())));
         }
     }
 
     /// Wakes who waits for sockets that are ready; says whether any was.
     #[inline]
     pub(super) fn look_at_sockets(&mut self) -> bool {
-        self.shared.reactor.exists() && self.fetch()
+        self.shared.reactor.exists() && !self.leaves_sockets() && self.fetch()
+    }
+
+    /// A sentinel that has found nothing to do looks after the others, who may be at it.
+    fn leaves_sockets(&self) -> bool {
+        self.sentinel && self.looks.often()
     }
 
     #[cold]
     fn fetch(&mut self) -> bool {
-        self.shared.reactor.look(&mut self.ready);
+        if self.shared.reactor.look(&mut self.ready) {
+            self.looks.add();
+        }
         let told = self.tell(true);
         // As if we had waited for it: we may have come for something else, and found nobody there.
         self.watched |= told;

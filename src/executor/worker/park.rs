@@ -78,6 +78,9 @@ impl Worker<'_> {
             self.searching = idle.start_searching();
             return;
         }
+        if self.shared.reactor.exists() {
+            self.looks.count(self.shared.reactor.looks());
+        }
         let mut nap = match self.nap() {
             Nap::Over => return,
             Nap::For(time) => Some(time),
@@ -87,9 +90,11 @@ impl Worker<'_> {
             if self.seat.take_go(self.is_guest) {
                 self.searching = true;
                 self.on_call = on_call(self.shared);
+                self.tell(true);
                 return;
             }
-            if called() && self.take_back() {
+            if (called() || !self.ready.is_empty()) && self.take_back() {
+                self.tell(true);
                 return;
             }
             // While a guest sits on our seat, it waits for sockets in our stead.
@@ -97,7 +102,9 @@ impl Worker<'_> {
             let seated = || is_guest || !seat.has_guest();
             let stay = || !seat.has_go(is_guest) && !called() && seated();
             let reactor = &self.shared.reactor;
-            let watch = reactor.exists() && seated();
+            // Who falls asleep last does wait there: it sees us asleep, or we do not see it awake.
+            let leave = self.looks.often() && self.shared.idle.others_busy(self.index);
+            let watch = reactor.exists() && !leave && self.ready.is_empty() && seated();
             let watched = driver::wait(reactor, nap, &mut self.ready, watch, stay);
             self.watched |= watched;
             if watched && !is_guest {
@@ -110,10 +117,18 @@ impl Worker<'_> {
                 self.tell(true);
                 return;
             }
-            self.tell(false);
-            // Claimed: for work, then the "go" is near; or by a guest, then it may be far.
+            // Claimed: for work, then the "go" is near, and what was fetched waits for it; or by a
+            // guest, then it may be far.
+            let lent = !self.is_guest && self.seat.has_guest();
+            if lent {
+                self.tell(false);
+            }
             if self.sentinel {
                 self.resign_sentinel();
+                // The guest has found the part taken, and is at work on our own seat.
+                if lent && self.shared.idle.lacks_sentinel() {
+                    self.shared.wake(self.shared.idle.notify_soon());
+                }
             }
             if self.keeps.is_some() {
                 self.entrust_timers();
@@ -155,7 +170,10 @@ impl Worker<'_> {
         if let Some(kept) = self.keeps.take() {
             idle.stop_keeping(kept);
         }
-        if !idle.others_busy(self.index) {
+        // Who has come to the sockets meanwhile will do so again: a sentinel stays one, and need
+        // not be woken for that.
+        let stays = self.sentinel && self.looks.any();
+        if !stays && !idle.others_busy(self.index) {
             if self.sentinel {
                 self.resign_sentinel();
             }
@@ -175,6 +193,9 @@ impl Worker<'_> {
             };
         }
         self.sentinel = true;
+        if self.looks.any() {
+            self.nap = NAP;
+        }
         let nap = self.nap;
         if let Some(time) = self.until_due().filter(|&time| time < nap) {
             self.be_punctual();

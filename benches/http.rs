@@ -1,0 +1,74 @@
+//! HTTP, annulus against tokio: one service of hyper's on both, asked by `wrk`.
+//!
+//! ```sh
+//! apt-get install wrk                           # or from your distribution; without it: a notice
+//! cargo bench --features hyper --bench http            # in about two minutes
+//! cargo bench --features hyper --bench http -- --test  # one second of each
+//! ```
+//!
+//! # What is measured
+//!
+//! Requests a second and the waits of `wrk -t1 -c64 --latency`, for a body of five bytes over
+//! connections that stay open. The servers are the same code, on hyper 1.x; annulus by its own
+//! adapters (`annulus::hyper`), tokio by those of `hyper-util`. Each is a process of its own, started
+//! anew for every round, and no thread is tied to a processor: on two of them, `wrk` takes
+//! about half of one. Rounds take turns, and what counts is the median of the rounds.
+//!
+//! Then the same beside two tasks a worker that compute for a millisecond in each poll: how
+//! long a request waits for workers that are busy with something else.
+
+use std::env;
+
+use self::support::contender::processors;
+use self::support::http_server::{POLL, Server, serve_if_asked};
+use self::support::{pace, wrk};
+
+/// What this benchmark uses of what the benchmarks share.
+mod support {
+    #[allow(dead_code, reason = "nothing is sent over channels here")]
+    pub(crate) mod api;
+    #[allow(dead_code, reason = "the runtimes are in other processes")]
+    pub(crate) mod contender;
+    pub(crate) mod http_server;
+    #[allow(dead_code, reason = "the clock is wrk's")]
+    pub(crate) mod pace;
+    #[allow(dead_code, reason = "hyper reads and writes")]
+    pub(crate) mod sockets;
+    pub(crate) mod work;
+    pub(crate) mod wrk;
+}
+
+/// How many rounds, and their seconds.
+const FULL: (usize, u32) = (5, 2);
+const QUICK: (usize, u32) = (1, 1);
+
+fn main() {
+    serve_if_asked();
+    if !wrk::is_here() {
+        println!("NOTICE: `wrk` is not here (`apt-get install wrk`), and nothing was measured");
+        return;
+    }
+    let (rounds, seconds) = match env::args().any(|argument| argument == "--bench") {
+        true => FULL,
+        false => QUICK,
+    };
+    let workers = processors().len();
+    let servers = [
+        Server { name: "annulus-mt", workers },
+        Server { name: "tokio-mt", workers },
+        Server { name: "annulus-1w", workers: 1 },
+        Server { name: "tokio-ct", workers: 1 },
+    ];
+    let names = servers.map(|server| server.name);
+    println!("\n### HTTP, `wrk -t1 -c64`");
+    pace::print_head("requests");
+    for (case, hogs) in [("alone", 0), ("beside hogs", 2)] {
+        let paces = pace::in_turns(&names, rounds, |i| {
+            let server = servers[i];
+            let running = server.start(hogs * server.workers).expect("a process for the server");
+            wrk::ask(running.addr, seconds).expect("answers")
+        });
+        pace::print_pairs(case, &names, &paces);
+    }
+    println!("\nHogs: two tasks a worker that compute for {POLL:?} in each poll.");
+}

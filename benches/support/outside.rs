@@ -1,0 +1,88 @@
+//! Clients of an echo server that are in no runtime: one thread that polls the system by mio.
+//!
+//! It does as little as can be done for a message: a write, a read, and a poll for all that are ready.
+
+use std::io::{self, Read, Write};
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token};
+
+use super::echo::{Outcome, SIZE, Until, message};
+
+struct Client {
+    stream: TcpStream,
+    trips: u64,
+    sent: Instant,
+    /// What is back so far.
+    back: Vec<u8>,
+    is_done: bool,
+}
+
+/// Talks to the server at `addr` over so many connections, until it is time.
+pub(crate) fn talk(addr: SocketAddr, clients: u64, until: Until) -> io::Result<Outcome> {
+    let mut poll = Poll::new()?;
+    let mut all = Vec::new();
+    for number in 0..clients as usize {
+        let stream = std::net::TcpStream::connect(addr)?;
+        stream.set_nodelay(true)?;
+        stream.set_nonblocking(true)?;
+        let mut stream = TcpStream::from_std(stream);
+        poll.registry().register(&mut stream, Token(number), Interest::READABLE)?;
+        let back = Vec::with_capacity(SIZE);
+        all.push(Client { stream, trips: 0, sent: Instant::now(), back, is_done: false });
+    }
+    let mut trips = Vec::new();
+    let start = Instant::now();
+    for (number, client) in all.iter_mut().enumerate() {
+        client.send(number)?;
+    }
+    let mut left = all.len();
+    let mut events = Events::with_capacity(1024);
+    while left > 0 {
+        poll.poll(&mut events, None)?;
+        for event in &events {
+            let Token(number) = event.token();
+            let client = &mut all[number];
+            if client.is_done || !client.hear(number)? {
+                continue;
+            }
+            let now = Instant::now();
+            trips.push(now - client.sent);
+            if until.is_over(client.trips, now - start) {
+                client.is_done = true;
+                left -= 1;
+            } else {
+                client.send(number)?;
+            }
+        }
+    }
+    Ok(Outcome { elapsed: start.elapsed(), trips })
+}
+
+impl Client {
+    fn send(&mut self, number: usize) -> io::Result<()> {
+        self.sent = Instant::now();
+        self.back.clear();
+        // A small message finds room, since the one before is back.
+        self.stream.write_all(&message(number as u64, self.trips))
+    }
+
+    /// Reads; true when all of the message is back.
+    fn hear(&mut self, number: usize) -> io::Result<bool> {
+        let mut buf = [0; 2 * SIZE];
+        match self.stream.read(&mut buf) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(count) => self.back.extend_from_slice(&buf[..count]),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            Err(error) => return Err(error),
+        }
+        if self.back.len() < SIZE {
+            return Ok(false);
+        }
+        assert_eq!(self.back, message(number as u64, self.trips), "an echo");
+        self.trips += 1;
+        Ok(true)
+    }
+}

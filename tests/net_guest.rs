@@ -1,0 +1,57 @@
+//! A thread in `block_on` whose first poll is long: sockets are watched by others meanwhile.
+#![cfg(all(feature = "net", not(miri)))]
+
+use std::io::Write;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use annulus::Builder;
+use annulus::net::TcpListener;
+
+/// How long something may take that takes milliseconds.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The thread of `runtime` on which a task runs.
+fn worker_of_a_task(runtime: &annulus::Runtime) -> thread::ThreadId {
+    let (tell, here) = mpsc::channel();
+    drop(runtime.spawn(async move { tell.send(thread::current().id()) }));
+    here.recv_timeout(PATIENCE).expect("a task runs")
+}
+
+#[test]
+fn a_long_first_poll_leaves_sockets_to_somebody() {
+    let runtime = Builder::new().worker_threads(2).build().unwrap();
+    let (bound, addr) = mpsc::channel();
+    let (heard, hears) = mpsc::channel();
+    drop(runtime.spawn(async move {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        bound.send(listener.local_addr().unwrap()).unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut byte = [0; 1];
+        while stream.read(&mut byte).await.unwrap() > 0 {
+            heard.send(byte[0]).unwrap();
+        }
+    }));
+    let mut peer = std::net::TcpStream::connect(addr.recv_timeout(PATIENCE).unwrap()).unwrap();
+    peer.set_nodelay(true).unwrap();
+    let mut workers = Vec::new();
+    for round in 0..200_u8 {
+        // Sooner or later either worker is the one that waits in the system's poll, and the other
+        // one sleeps: which of them is not to be had at will.
+        workers.push(worker_of_a_task(&runtime));
+        let is_heard = runtime.block_on(async {
+            // Until the others sleep, most likely, and until the task has heard: without an await.
+            let start = Instant::now();
+            while start.elapsed() < Duration::from_millis(u64::from(round % 4)) {
+                std::hint::spin_loop();
+            }
+            peer.write_all(&[round]).unwrap();
+            hears.recv_timeout(PATIENCE)
+        });
+        assert_eq!(is_heard, Ok(round), "nobody watches the sockets");
+    }
+    workers.sort_by_key(|id| format!("{id:?}"));
+    workers.dedup();
+    assert!(workers.len() <= 2);
+}
