@@ -287,3 +287,28 @@ fn two_sleepers_get_their_own_wakes() {
         }
     });
 }
+
+/// Who sees the other awake leaves the poll to it (`executor/worker/looks.rs`), and one of them has
+/// just looked there, which keeps the other out for a moment. In the end somebody waits there: the
+/// last to set its bit, as `Idle::park` does, sees the other's, and finds the poller free.
+#[test]
+fn the_last_to_sleep_waits_in_the_poll() {
+    loom::model(|| {
+        let (poller, parked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let sleeper = |bit: usize, looks: bool| {
+            let (poller, parked) = (Arc::clone(&poller), Arc::clone(&parked));
+            move || {
+                if looks && !poller.swap(true, Acquire) {
+                    poller.store(false, Release);
+                }
+                parked.fetch_or(bit, Release);
+                asleep::settle();
+                let others_sleep = parked.load(Relaxed) | bit == 3;
+                others_sleep && !poller.swap(true, Acquire)
+            }
+        };
+        let other = thread::spawn(sleeper(1, true));
+        let waits = sleeper(2, false)();
+        assert!(waits | other.join().unwrap());
+    });
+}

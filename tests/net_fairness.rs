@@ -1,0 +1,111 @@
+//! Who waits for sockets has its turn: among many others, and beside tasks that compute.
+#![cfg(all(feature = "net", not(miri)))]
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use annulus::net::{TcpListener, TcpStream};
+use annulus::task::JoinSet;
+use annulus::{Builder, spawn, yield_now};
+
+/// So many connections to an echo server, all of them in this runtime.
+async fn connections(count: usize) -> io::Result<Vec<TcpStream>> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let addr = listener.local_addr()?;
+    let mut clients = Vec::new();
+    for _ in 0..count {
+        clients.push(TcpStream::connect(addr).await?);
+        let (stream, _) = listener.accept().await?;
+        spawn(async move {
+            let mut buf = [0; 64];
+            while let Ok(count @ 1..) = stream.read(&mut buf).await {
+                stream.write_all(&buf[..count]).await.expect("the client waits for it");
+            }
+        });
+    }
+    Ok(clients)
+}
+
+async fn round_trip(stream: &TcpStream) -> io::Result<()> {
+    stream.write_all(b"over").await?;
+    let mut back = [0; 4];
+    stream.read_exact(&mut back).await?;
+    assert_eq!(&back, b"over");
+    Ok(())
+}
+
+/// More tasks are ready than fit into the ring of a worker.
+#[test]
+fn many_connections_make_progress_alike() {
+    const CLIENTS: usize = 450;
+    const TRIPS: u64 = 40 * CLIENTS as u64;
+    let runtime = Builder::new().worker_threads(1).build().unwrap();
+    let trips = runtime.block_on(async {
+        let all = Arc::new(AtomicU64::new(0));
+        let mut clients = JoinSet::new();
+        for stream in connections(CLIENTS).await.unwrap() {
+            let all = Arc::clone(&all);
+            clients.spawn(async move {
+                let mut trips = 0;
+                while all.fetch_add(1, Relaxed) < TRIPS {
+                    round_trip(&stream).await.unwrap();
+                    trips += 1;
+                }
+                trips
+            });
+        }
+        let mut trips = Vec::new();
+        while let Some(client) = clients.join_next().await {
+            trips.push(client.unwrap());
+        }
+        trips
+    });
+    let (least, most) = (trips.iter().min().unwrap(), trips.iter().max().unwrap());
+    assert!(2 * least >= *most, "between {least} and {most} round trips, of 40");
+}
+
+/// A round trip needs two turns of the sockets, and between two there is one poll of those who
+/// compute: not one of each.
+#[test]
+fn sockets_come_before_those_who_compute() {
+    const HOGS: u64 = 16;
+    const TRIPS: u64 = 50;
+    let runtime = Builder::new().worker_threads(1).build().unwrap();
+    let polls = runtime.block_on(async {
+        let client = connections(1).await.unwrap().pop().unwrap();
+        let (polls, enough) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let hogs: Vec<_> = (0..HOGS)
+            .map(|_| {
+                let (polls, enough) = (Arc::clone(&polls), Arc::clone(&enough));
+                spawn(async move {
+                    while enough.load(Relaxed) == 0 {
+                        polls.fetch_add(1, Relaxed);
+                        let start = Instant::now();
+                        while start.elapsed() < Duration::from_micros(500) {
+                            std::hint::spin_loop();
+                        }
+                        yield_now().await;
+                    }
+                })
+            })
+            .collect();
+        let trips = async {
+            for _ in 0..TRIPS {
+                round_trip(&client).await.unwrap();
+            }
+            polls.load(Relaxed)
+        };
+        let polls = trips.await;
+        enough.store(1, Relaxed);
+        for hog in hogs {
+            hog.await.unwrap();
+        }
+        polls
+    });
+    // And in the beginning one or two of each, until it is known that they are such.
+    let most = 3 * TRIPS + 2 * HOGS;
+    assert!(polls <= most, "{polls} polls, of {most} at the most");
+}
