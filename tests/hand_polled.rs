@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use annulus::channel::{self, TryRecvError};
+use annulus::channel;
 use support::{Count, panic_text, poll};
 
 #[macro_use]
@@ -135,7 +135,7 @@ mod sink {
             assert!(Pin::new(&mut tx).poll_ready(cx).is_ready());
             // Closing with room that was got: it is given up, and the end can be seen.
             assert!(Pin::new(&mut tx).poll_close(cx).is_ready());
-            assert_eq!(rx.try_recv(), Err(TryRecvError::Closed));
+            assert_eq!(rx.try_recv(), Err(channel::TryRecvError::Closed));
             assert!(matches!(Pin::new(&mut tx).poll_ready(cx), Poll::Ready(Err(_))));
         });
     }
