@@ -3,8 +3,8 @@
 //! | when | it looks |
 //! |---|---|
 //! | it has no task | before it looks at other seats |
-//! | between polls | when it looks at the clock, and 50 µs have passed since it last did |
-//! | it sleeps | waits in the system's poll, if no other does |
+//! | between polls | when it looks at the clock, 50 µs have passed, and who waited then has run |
+//! | it sleeps | waits in the system's poll, if no other does, or looks there often (`looks.rs`) |
 //!
 //! Who leaves the system's poll to work leaves it to nobody, so that a message in and out wakes
 //! nobody else. In case that its poll takes long, it wakes a seat to be the sentinel, if there
