@@ -80,8 +80,9 @@ pub(crate) fn print_pairs(case: &str, names: &[&str], paces: &[Pace]) {
         let shares = [(show(rate, rate < 1.0), show(p99, p99 > 1.0)), Default::default()];
         for ((name, pace), (rate, wait)) in names.iter().zip(pair).zip(shares) {
             let Pace { per_second, p50, p99, p999 } = pace;
+            let p999 = if p999.is_nan() { String::from("-") } else { format!("{p999:.1}") };
             println!(
-                "| {case} | {name} | {per_second:.0} | {rate} | {p50:.1} | {p99:.1} | {wait} | {p999:.1} |"
+                "| {case} | {name} | {per_second:.0} | {rate} | {p50:.1} | {p99:.1} | {wait} | {p999} |"
             );
         }
     }

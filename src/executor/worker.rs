@@ -270,7 +270,12 @@ impl<'a> Worker<'a> {
             // SAFETY: we sit here.
             return unsafe { self.seat.queue.pop() };
         }
-        self.shared.late.pop()
+        // What waits behind who is on no processor comes before these, too.
+        let rich = self.others().find(|(_, other)| other.has_plenty());
+        // SAFETY: we sit on our seat, and the other is not it.
+        let stolen =
+            rich.and_then(|(_, other)| unsafe { other.queue.steal_into(&self.seat.queue) });
+        stolen.or_else(|| self.rescue()).or_else(|| self.shared.late.pop())
     }
 
     /// Whether there is time left for the slot out of turn.

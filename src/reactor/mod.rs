@@ -25,7 +25,8 @@
 //!
 //! # Who waits there
 //!
-//! Whoever goes to sleep on a seat and gets the poller: so it is one of the sleepers if any sleeps.
+//! Whoever goes to sleep on a seat and gets the poller, but for one who leaves it to those who are
+//! awake and look often. Who falls asleep last does not, so one of the sleepers is there if all sleep.
 //! See `executor/worker/events.rs` for what the seats do between tasks.
 
 mod asleep;
