@@ -386,11 +386,13 @@ fn a_full_pool_keeps_operations_waiting() {
             annulus::yield_now().await;
         }
         assert!(!path.exists());
-        // Nor does an operation that was given up and waits keep the file.
+        // An operation that was given up and waits comes before what is done with std's file.
         let file = File::from_std(std_fs::File::create(dir.join("other")).unwrap());
-        give_up(file.sync_all());
-        file.into_std().await.unwrap();
+        give_up(file.set_len(0));
+        let mut into_std = pin!(file.into_std());
+        assert!(poll_once(&mut into_std).await.is_none());
         release.send(()).unwrap();
+        into_std.await.unwrap();
         write.await.unwrap();
         assert_eq!(std_fs::read(&path).unwrap(), b"text");
         blocked.await.unwrap();
@@ -399,6 +401,44 @@ fn a_full_pool_keeps_operations_waiting() {
 
 /// The end comes while a write of a file's and other operations wait for a thread: the write
 /// happens, the rest does not.
+/// A pool runs what writes before all else, but not before what its file had begun earlier.
+#[test]
+fn what_was_given_up_comes_before_what_is_begun_later() {
+    let dir = Dir::new("order");
+    let path = dir.join("file");
+    let runtime = Builder::new().worker_threads(1).max_blocking_threads(1).build().unwrap();
+    runtime.block_on(async {
+        let mut file = File::create(&path).await.unwrap();
+        let (free, freed) = mpsc::channel::<()>();
+        let blocker = annulus::spawn_blocking(move || freed.recv());
+        give_up(file.set_len(0));
+        let mut write = pin!(async {
+            file.write_all(b"text").await.unwrap();
+            file.flush().await.unwrap();
+        });
+        assert!(poll_once(&mut write).await.is_none());
+        free.send(()).unwrap();
+        write.await;
+        // It takes its turn after all that was begun before.
+        assert_eq!(fs::read(&path).await.unwrap(), b"text");
+        blocker.await.unwrap().unwrap();
+    });
+}
+
+/// One that is begun and not polled keeps no other waiting.
+#[test]
+fn operations_do_not_wait_for_a_caller_who_looks_away() {
+    let dir = Dir::new("away");
+    runtime(1).block_on(async {
+        let file = File::create(dir.join("file")).await.unwrap();
+        let mut one = pin!(file.set_len(5));
+        if poll_once(&mut one).await.is_none() {
+            assert_eq!(file.metadata().await.unwrap().len(), 5);
+            one.await.unwrap();
+        }
+    });
+}
+
 #[test]
 fn what_a_file_has_taken_on_is_written_at_the_end() {
     let dir = Dir::new("end");

@@ -299,6 +299,39 @@ fn a_wait_outlives_its_runtime() {
 }
 
 #[test]
+fn a_wait_goes_on_in_another_runtime() {
+    let first = runtime(1);
+    let mut child = endless().spawn().unwrap();
+    let pid = child.id().unwrap();
+    assert!(first.block_on(poll_once(child.wait())).is_none());
+    drop(first);
+    runtime(1).block_on(async {
+        let mut wait = pin!(child.wait());
+        assert!(poll_once(wait.as_mut()).await.is_none());
+        kill(pid);
+        assert_eq!(wait.await.unwrap().signal(), Some(libc::SIGKILL));
+    });
+}
+
+/// Its number may be another's, so nothing is done to that.
+#[test]
+fn a_child_that_others_have_reaped_has_no_number() {
+    runtime(1).block_on(async {
+        let mut child = endless().kill_on_drop(true).spawn().unwrap();
+        let pid = child.id().unwrap();
+        kill(pid);
+        // SAFETY: the status is not asked for.
+        let reaped = unsafe { libc::waitpid(pid as libc::pid_t, std::ptr::null_mut(), 0) };
+        assert_eq!(reaped, pid as libc::pid_t);
+        // It would be an error to signal a process that is not there.
+        child.start_kill().unwrap();
+        assert_eq!(child.id(), None);
+        assert_eq!(child.try_wait().unwrap_err().raw_os_error(), Some(libc::ECHILD));
+        assert_eq!(child.wait().await.unwrap_err().raw_os_error(), Some(libc::ECHILD));
+    });
+}
+
+#[test]
 fn futures_of_a_command_own_what_they_need() {
     fn goes_anywhere<F: Future + Send + 'static>(future: F) -> F {
         future

@@ -13,6 +13,8 @@ use futures_io::{AsyncRead, AsyncSeek, AsyncWrite};
 
 use super::OpenOptions;
 use super::state::State;
+use crate::channel::oneshot;
+use crate::executor;
 use crate::runtime::unblock::unblock;
 use crate::sync::{Mutex, MutexGuard};
 
@@ -32,7 +34,9 @@ use crate::sync::{Mutex, MutexGuard};
 /// # Cancel safety
 ///
 /// A read that is dropped loses no bytes: what it would have found comes with the next read. What a
-/// dropped write had taken on is written. A dropped seek may have moved the position or not.
+/// dropped write had taken on is written. A dropped seek may have moved the position or not, and a
+/// dropped [`set_len`](Self::set_len) or the like may be carried out or not, but always before what
+/// is begun later.
 ///
 /// # Examples
 ///
@@ -114,7 +118,7 @@ impl File {
         state.check()?;
         poll_fn(|cx| state.poll_rewind(&self.std, cx)).await?;
         drop(state);
-        // Who dropped the future of a sync or the like may have left an operation that has it.
+        // Operations have given it back by their end, and a copy would do as well.
         Arc::try_unwrap(self.std).or_else(|shared| shared.try_clone())
     }
 
@@ -276,8 +280,7 @@ impl File {
         let mut state = self.settled().await;
         state.check()?;
         poll_fn(|cx| state.poll_rewind(&self.std, cx)).await?;
-        let file = Arc::clone(&self.std);
-        unblock(move || file.try_clone()).await.map(Self::from_std)
+        self.run_in(state, fs::File::try_clone).await.map(Self::from_std)
     }
 
     /// Waits until no operation is under way; none begins before the guard drops.
@@ -294,10 +297,25 @@ impl File {
     ) -> io::Result<R> {
         let mut state = self.settled().await;
         state.check()?;
+        self.run_in(state, operation).await
+    }
+
+    /// Runs an operation, as nothing else is under way. Dropped, it stays before what comes later.
+    async fn run_in<R: Send + 'static>(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        operation: impl FnOnce(&fs::File) -> io::Result<R> + Send + 'static,
+    ) -> io::Result<R> {
+        let (tx, rx) = oneshot::channel();
         let file = Arc::clone(&self.std);
-        let result = unblock(move || operation(&file)).await;
+        state.begin(move || {
+            let result = operation(&file);
+            // Perhaps nobody waits any more.
+            let _ = tx.send(result);
+        })?;
+        // Others may wait for the end of it while this one is not polled.
         drop(state);
-        result
+        rx.await.unwrap_or_else(|_| Err(executor::ended()))
     }
 }
 

@@ -87,7 +87,8 @@ impl ReadDir {
     ///
     /// # Errors
     ///
-    /// If the system fails to say; the next call goes on.
+    /// If the system fails to say; the next call goes on. Or if the runtime that asks ends or lacks
+    /// a thread: then the rest is lost, and after the error comes `None`.
     ///
     /// # Cancel safety
     ///

@@ -3,7 +3,8 @@
 //! # Invariants
 //!
 //! 1. There is at most one operation under way, and its handle is in `busy` until its result has
-//!    been taken in (`poll_settle`). Every other operation of the file begins after that.
+//!    been taken in (`poll_settle`). Every other operation of the file begins after that, since
+//!    the pool may run what was begun later first.
 //! 2. Bytes are in the file, in an operation, in `unread` or with the caller. A read that was given
 //!    up leaves its bytes in `unread`, for the next one.
 //! 3. So the system's position is `unread.len()` bytes ahead of what the caller believes. A read
@@ -42,6 +43,8 @@ enum Busy {
     Write(JoinHandle<(Vec<u8>, bool, io::Result<()>)>),
     /// Where to, as the caller has said it.
     Seek(SeekFrom, JoinHandle<(bool, io::Result<u64>)>),
+    /// It tells its caller itself.
+    Other(JoinHandle<()>),
 }
 
 /// What has just ended, for who waits for just that.
@@ -99,6 +102,11 @@ impl State {
                 });
                 Settled::Seek(*to, result)
             }
+            Some(Busy::Other(handle)) => {
+                // If it was not run, its caller knows.
+                let _ = outcome(ready!(Pin::new(handle).poll(cx)));
+                Settled::Nothing
+            }
         };
         self.busy = None;
         Poll::Ready(settled)
@@ -107,6 +115,13 @@ impl State {
     /// The error of a write that nobody has heard of yet.
     pub(super) fn check(&mut self) -> io::Result<()> {
         self.failed.take().map_or(Ok(()), Err)
+    }
+
+    /// Begins an operation that moves nothing. Nothing else is under way.
+    pub(super) fn begin(&mut self, operation: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        debug_assert!(self.busy.is_none(), "one operation at a time");
+        self.busy = Some(Busy::Other(begin(operation, AtEnd::Drop)?));
+        Ok(())
     }
 
     pub(super) fn poll_read(

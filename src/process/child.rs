@@ -74,12 +74,15 @@ impl Child {
     ///
     /// # Errors
     ///
-    /// As `try_wait` of std's child.
+    /// As `try_wait` of std's child, and the same each time if another part of the program has
+    /// reaped it.
     pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
         self.process().try_wait()
     }
 
     /// Kills the process, and does not wait for its end.
+    ///
+    /// It does nothing to a process that has ended, whoever has reaped it.
     ///
     /// # Errors
     ///

@@ -2,9 +2,11 @@
 //!
 //! # Invariants
 //!
-//! 1. The process is reaped by `try_wait` under `&mut`, and by nothing else here. So its number
-//!    stays its own until then, and no signal goes to another.
-//! 2. A watch only tells; it outlives a wait that is given up. The next wait takes it up.
+//! 1. The process is reaped by `look` under `&mut`, and by nothing else here. So its number stays
+//!    its own until then, and no signal goes to another. If another part of the program reaps it,
+//!    the next look finds that out, and the number is not used again; a signal looks first.
+//! 2. A watch only tells; it outlives a wait that is given up. The next wait takes up a thread, but
+//!    not a descriptor, whose runtime may be another and at its end.
 //! 3. Who drops an unreaped process hands it to the orphans.
 //!
 //! Why not SIGCHLD: its handler is the program's, and tells of all children alike.
@@ -24,7 +26,16 @@ pub(super) struct Process {
     /// Until the drop.
     std: Option<Child>,
     watch: Option<Watch>,
-    reaped: bool,
+    end: End,
+}
+
+/// What is known of its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Unseen,
+    Reaped(ExitStatus),
+    /// Reaped by somebody else: the number may be another's.
+    Lost,
 }
 
 /// Who tells of the end.
@@ -38,27 +49,27 @@ enum Watch {
 
 impl Process {
     pub(super) fn new(std: Child) -> Self {
-        Self { std: Some(std), watch: None, reaped: false }
-    }
-
-    fn std(&mut self) -> &mut Child {
-        self.std.as_mut().expect("a process has its child until it drops")
+        Self { std: Some(std), watch: None, end: End::Unseen }
     }
 
     /// Its number, as long as it is its own.
     pub(super) fn id(&self) -> Option<u32> {
-        self.std.as_ref().filter(|_| !self.reaped).map(Child::id)
+        self.std.as_ref().filter(|_| self.end == End::Unseen).map(Child::id)
     }
 
     pub(super) fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
         orphans::reap();
-        let status = self.std().try_wait()?;
-        self.reaped = status.is_some();
-        Ok(status)
+        self.end.look(self.std.as_mut().expect("a process has its child until it drops"))
     }
 
     pub(super) fn start_kill(&mut self) -> io::Result<()> {
-        self.std().kill()
+        // Of an error that leaves it unseen, the kill will tell.
+        let _ = self.try_wait();
+        match (self.end, &mut self.std) {
+            (End::Unseen, Some(std)) => std.kill(),
+            // As std's says of a child that has ended.
+            _ => Ok(()),
+        }
     }
 
     /// Waits for the end. Dropped before it is ready, it has changed nothing.
@@ -66,14 +77,15 @@ impl Process {
         if let Some(status) = self.try_wait()? {
             return Ok(status);
         }
-        let Self { std: Some(std), watch, .. } = self else { unreachable!("not dropped yet") };
-        if watch.is_none() {
+        let Self { std: Some(std), watch, end } = self else { unreachable!("not dropped yet") };
+        if !matches!(watch, Some(Watch::Thread(_))) {
+            *watch = None;
             *watch = Some(Watch::new(std.id())?);
         }
         let status = match watch.as_mut().expect("it was just made") {
             Watch::Pidfd(fd) => {
                 let ended = |_: &OwnedFd| {
-                    let status = std.try_wait()?;
+                    let status = end.look(std)?;
                     status.ok_or_else(|| io::ErrorKind::WouldBlock.into())
                 };
                 fd.read_with(ended).await
@@ -82,10 +94,9 @@ impl Process {
                 // The thread is gone in either case.
                 let _ = ended.await;
                 let lost = || io::Error::other("the system does not tell of the end of the child");
-                std.try_wait().and_then(|status| status.ok_or_else(lost))
+                end.look(std).and_then(|status| status.ok_or_else(lost))
             }
         };
-        self.reaped = status.is_ok();
         // It has told, or never will, as when its runtime has ended.
         self.watch = None;
         status
@@ -96,10 +107,29 @@ impl Drop for Process {
     fn drop(&mut self) {
         // The watch leaves first, while the number is its child's.
         self.watch = None;
-        if let (Some(std), false) = (self.std.take(), self.reaped) {
+        if let (Some(std), End::Unseen) = (self.std.take(), self.end) {
             orphans::adopt(std);
         }
         orphans::reap();
+    }
+}
+
+impl End {
+    /// Reaps the child if it has ended.
+    fn look(&mut self, child: &mut Child) -> io::Result<Option<ExitStatus>> {
+        if *self == Self::Unseen {
+            match child.try_wait() {
+                Ok(None) => {}
+                Ok(Some(status)) => *self = Self::Reaped(status),
+                Err(error) if error.raw_os_error() == Some(libc::ECHILD) => *self = Self::Lost,
+                Err(error) => return Err(error),
+            }
+        }
+        match *self {
+            Self::Unseen => Ok(None),
+            Self::Reaped(status) => Ok(Some(status)),
+            Self::Lost => Err(io::Error::from_raw_os_error(libc::ECHILD)),
+        }
     }
 }
 
