@@ -9,6 +9,9 @@ const TITLE: &str = "## What an operation costs\n";
 /// Which part the instructions may differ by, between compilers that are a little apart.
 const TOLERANCE: f64 = 0.15;
 
+/// How much counts may differ, an operation.
+const SELDOM: f64 = 0.25;
+
 /// The lines of the table: name, locked, calls, allocations, shared lines, instructions.
 fn lines() -> impl Iterator<Item = Vec<&'static str>> {
     let text = TEXT.split_once(TITLE).expect("the table is there").1;
@@ -38,10 +41,11 @@ pub(crate) fn row(name: &str, cost: &Cost) -> String {
 
 pub(crate) fn says(name: &str, cost: &Cost) -> bool {
     let Some(line) = line(name) else { return false };
-    let counted = [cost.locked, cost.calls, cost.allocations].map(tenths);
-    let told: f64 = line[5].parse().unwrap_or(0.0);
-    let near = (told / cost.instructions - 1.0).abs() < TOLERANCE;
-    line[1..4] == counted && near
+    let told = |column: usize| line[column].parse().unwrap_or(f64::NAN);
+    let counted = [cost.locked, cost.calls, cost.allocations];
+    // What happens once in many operations, when a thread sleeps or looks, may be in the count or not.
+    let same = (1..).zip(counted).all(|(column, cost)| (told(column) - cost).abs() < SELDOM);
+    same && (told(5) / cost.instructions - 1.0).abs() < TOLERANCE
 }
 
 pub(crate) fn has_no_others() {
