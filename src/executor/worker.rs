@@ -203,8 +203,9 @@ impl<'a> Worker<'a> {
         }
         self.clock.operations += budget::spent();
         self.measure();
+        let computes = std::mem::take(&mut self.computes);
         if let Some(task) = again {
-            if std::mem::take(&mut self.computes) && self.shared.reactor.exists() {
+            if computes && self.shared.reactor.exists() {
                 self.shared.put_off(task);
             } else {
                 // SAFETY: we sit here.
@@ -310,8 +311,9 @@ impl<'a> Worker<'a> {
             return self.next();
         }
         // Who has plenty may not be on a processor: its tasks come before what the system keeps.
-        let rich = self.others().any(|(_, other)| other.has_plenty());
-        if self.shared.reactor.exists() && !rich {
+        let has_sockets = self.shared.reactor.exists();
+        let rich = has_sockets && self.others().any(|(_, other)| other.has_plenty());
+        if has_sockets && !rich {
             if let Some(task) = self.rescue() {
                 return Some(task);
             }
