@@ -301,7 +301,8 @@ fn a_wait_outlives_its_runtime() {
 #[test]
 fn a_wait_goes_on_in_another_runtime() {
     let first = runtime(1);
-    let mut child = endless().spawn().unwrap();
+    // If this fails, no process is left.
+    let mut child = endless().kill_on_drop(true).spawn().unwrap();
     let pid = child.id().unwrap();
     assert!(first.block_on(poll_once(child.wait())).is_none());
     drop(first);

@@ -22,7 +22,7 @@ pub(crate) fn work(time: Duration) {
     }
 }
 
-/// Not inlined: the compiler makes a faster loop of a number of steps that it knows.
+/// Not inlined, so that all callers run the same loop, whatever number of steps the compiler knows.
 #[inline(never)]
 fn steps(count: u64) {
     let mut state = black_box(count);
