@@ -105,7 +105,9 @@ impl Worker<'_> {
             // Who falls asleep last does wait there: it sees us asleep, or we do not see it awake.
             let leave = self.looks.often() && self.shared.idle.others_busy(self.index);
             let watch = reactor.exists() && !leave && self.ready.is_empty() && seated();
-            let watched = driver::wait(reactor, nap, &mut self.ready, watch, stay);
+            // The guest that had the bit may have left without sending us: what was fetched is told soon.
+            let limit = nap.or((!self.ready.is_empty()).then_some(NAP));
+            let watched = driver::wait(reactor, limit, &mut self.ready, watch, stay);
             self.watched |= watched;
             if watched && !is_guest {
                 seat.leave_poll_to_guest();
