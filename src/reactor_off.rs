@@ -46,5 +46,5 @@ impl Ready {
         true
     }
 
-    pub(crate) fn fire(&mut self) {}
+    pub(crate) fn fire(&mut self, _: usize) {}
 }

@@ -50,9 +50,9 @@ pub(crate) const MOST_POLLS_PER_CLOCK: u32 =
     positive(option_env!("ANNULUS_MOST_POLLS_PER_CLOCK"), 32) as u32;
 const _: () = assert!(POLLS_PER_CLOCK <= MOST_POLLS_PER_CLOCK, "at most less than at least");
 
-/// Polls after a long one between which the clock is always looked at: the short ones among them
-/// make the mean short, and several long ones in a row would keep sockets and timers waiting. Fewer than a ring holds, or many connections that fill it
-/// fall in step with the looks. 0: none.
+/// Polls after a long one after each of which the clock is looked at: the short ones among them
+/// make the mean short, and several long ones in a row would keep sockets and timers waiting.
+/// 0: none.
 pub(crate) const WARY_FOR: u32 = number(option_env!("ANNULUS_WARY_FOR"), 64) as u32;
 
 /// A task that takes longer, and would go on at once, lets all others have their turn, those too

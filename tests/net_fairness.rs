@@ -64,7 +64,7 @@ fn many_connections_make_progress_alike() {
         trips
     });
     let (least, most) = (trips.iter().min().unwrap(), trips.iter().max().unwrap());
-    assert!(2 * least >= *most, "between {least} and {most} round trips, of 40");
+    assert!(4 * least >= 3 * most, "between {least} and {most} round trips, of 40");
 }
 
 /// A round trip needs two turns of the sockets, and between two there is one poll of those who

@@ -189,7 +189,7 @@ impl Reactor {
         let gone = |(_, (_, entry)): (usize, &(usize, Arc<Entry>))| (entry.clone(), Edge::gone());
         let mut ready = Ready(sources.entries.iter().map(gone).collect());
         drop(sources);
-        ready.fire();
+        ready.fire(usize::MAX);
     }
 }
 
@@ -279,9 +279,9 @@ impl Ready {
         self.0.is_empty()
     }
 
-    /// Wakes whoever waited.
-    pub(crate) fn fire(&mut self) {
-        for (entry, edge) in self.0.drain(..) {
+    /// Wakes whoever waited for one of the first so many.
+    pub(crate) fn fire(&mut self, most: usize) {
+        for (entry, edge) in self.0.drain(..most.min(self.0.len())) {
             entry.tell(edge);
         }
     }

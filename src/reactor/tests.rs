@@ -79,7 +79,7 @@ fn sources_that_leave_leave_nothing() {
         }
         assert_eq!(entries(&driver), 0);
         // Told after the source has left: of interest to nobody, and no harm.
-        ready.fire();
+        ready.fire(usize::MAX);
         assert!(known.into_iter().all(|entry| Arc::into_inner(entry).is_some()));
     }
     assert_eq!(keys, 9, "places are used again");
@@ -100,7 +100,7 @@ fn a_waker_that_panics_leaves_nobody_waiting() {
         assert!(waits(&entry, *direction, ticket, if i == 3 { &bad } else { &good }));
     }
     let mut ready = Ready(vec![(Arc::clone(&entry), Edge(READABLE | WRITABLE))]);
-    ready.fire();
+    ready.fire(usize::MAX);
     for (i, count) in counts.iter().enumerate() {
         assert_eq!(Arc::strong_count(count), 1, "waiter {i} is still there");
         assert_eq!(count.0.load(SeqCst), usize::from(i != 3), "waiter {i}");

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use super::Worker;
 use crate::executor::context;
+use crate::executor::queue::CAPACITY;
 use crate::tuning::LOOK_EVERY;
 
 /// A little less than the sentinel sleeps at first.
@@ -68,17 +69,27 @@ impl Worker<'_> {
         if self.ready.is_empty() {
             return false;
         }
-        if !seated {
-            self.context.set_seat(None);
-            self.ready.fire();
-            self.context.set_seat(Some(self.index));
-            return true;
+        // What the ring does not hold goes behind what waits in the injector. A full ring would
+        // send its older half there, again and again the same tasks.
+        let room = if seated { CAPACITY - self.seat.queue.len() } else { 0 };
+        if room > 0 {
+            self.tell_seated(room as usize);
         }
+        if !self.ready.is_empty() {
+            self.context.set_seat(None);
+            self.ready.fire(usize::MAX);
+            self.context.set_seat(Some(self.index));
+        }
+        true
+    }
+
+    /// Tells so many, whose tasks are to run here.
+    fn tell_seated(&mut self, most: usize) {
         let (idle, seat) = (&self.shared.idle, self.seat);
         // What is woken runs here in a moment, and nobody else need be woken to watch over it.
         let sentinel = !self.sentinel && idle.become_sentinel();
         let stay = context::stay();
-        self.ready.fire();
+        self.ready.fire(most);
         drop(stay);
         if let Some(last) = seat.take_slot() {
             // SAFETY: we sit here.
@@ -90,7 +101,6 @@ impl Worker<'_> {
         if seat.queue.len() > 1 && idle.lacks_sentinel() {
             self.shared.wake(idle.notify_soon());
         }
-        true
     }
 
     /// About to run something after a look at the system's poll.
