@@ -34,6 +34,11 @@ pub(crate) const SLOT_SHARE: u32 = positive(option_env!("ANNULUS_SLOT_SHARE"), 8
 /// in step with nothing.
 pub(crate) const INJECTOR_EVERY: u32 = positive(option_env!("ANNULUS_INJECTOR_EVERY"), 61) as u32;
 
+/// And the time between two looks at which it is not one task that is taken out but a batch. Who waits
+/// there has had its turn, and comes to cold caches: with batches as often as single tasks, 1000
+/// pairs that play ping-pong evict each other. 0: a batch at each look.
+pub(crate) const BATCH_EVERY: Duration = nanos(option_env!("ANNULUS_BATCH_EVERY"), 250_000);
+
 /// How long tasks may wait for a worker that does not move before they are stolen. 0: who finds
 /// nothing better takes them at once.
 pub(crate) const GRACE: Duration = nanos(option_env!("ANNULUS_GRACE"), 3_000);

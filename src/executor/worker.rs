@@ -20,9 +20,9 @@ use crate::primitive::{may_spin, spin_loop};
 use crate::reactor::Ready;
 use crate::task::{List, Runnable};
 use crate::tuning::{
-    CLOCK_EVERY, COMPUTES, GRACE, INJECTOR_EVERY, LONG_POLL, LONGEST_SPIN, MOST_POLLS_PER_CLOCK,
-    MOST_SLOT_RUNS, NAP, POLLS_PER_CLOCK, RAMP_UP, SHORTEST_SPIN, SLOT_RUNS, SLOT_SHARE, SLOT_TIME,
-    STUCK, WARY_FOR,
+    BATCH_EVERY, CLOCK_EVERY, COMPUTES, GRACE, INJECTOR_EVERY, LONG_POLL, LONGEST_SPIN,
+    MOST_POLLS_PER_CLOCK, MOST_SLOT_RUNS, NAP, POLLS_PER_CLOCK, RAMP_UP, SHORTEST_SPIN, SLOT_RUNS,
+    SLOT_SHARE, SLOT_TIME, STUCK, WARY_FOR,
 };
 use crate::util::{Rng, budget};
 
@@ -41,6 +41,9 @@ pub(super) struct Worker<'a> {
     computes: bool,
     /// Until when the slot may go on all the same.
     slot_until: Option<Instant>,
+    /// When a batch was last taken from the injector, and whether the next may be.
+    batch: Option<Instant>,
+    batch_due: bool,
     /// Whether this is not the seat's own thread.
     is_guest: bool,
     /// Counted in `Idle::searching`.
@@ -110,6 +113,8 @@ impl<'a> Worker<'a> {
             slot_runs: 0,
             slot_cap: SLOT_RUNS,
             slot_until: None,
+            batch: None,
+            batch_due: false,
             is_guest,
             searching: !is_guest,
             on_call: if is_guest { None } else { park::on_call(shared) },
@@ -236,10 +241,11 @@ impl<'a> Worker<'a> {
                     return Some(task);
                 }
             }
-            // As many as there is room for: one at a time, what overflowed would wait for as long as
-            // the ring is filled anew.
-            let room = CAPACITY.saturating_sub(self.seat.queue.len());
-            if let Some(task) = self.take_share(room.min(CAPACITY / 2)) {
+            // Now and then as many as there is room for: one at a time, what overflowed would wait for
+            // as long as the ring is filled anew.
+            let room = CAPACITY - self.seat.queue.len();
+            let most = if std::mem::take(&mut self.batch_due) { room.min(CAPACITY / 2) } else { 1 };
+            if let Some(task) = self.take_share(most) {
                 return Some(task);
             }
             if let Some(task) = self.shared.late.pop() {
@@ -446,6 +452,9 @@ impl<'a> Worker<'a> {
         let now = Instant::now();
         self.fire_due(|| now);
         self.glance_at_sockets(now);
+        if self.batch.is_none_or(|last| now - last >= BATCH_EVERY) {
+            (self.batch, self.batch_due) = (Some(now), true);
+        }
         let polls = std::mem::take(&mut self.clock.polls);
         let operations = std::mem::take(&mut self.clock.operations);
         self.seat.count_operations(operations);
