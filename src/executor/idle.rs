@@ -166,6 +166,20 @@ impl Idle {
         fence(SeqCst);
     }
 
+    /// The seats that are awake, from the seat `first` on, then from 0: a hint where tasks are. Who
+    /// sets a seat's bit leaves none there, or claims it again for them.
+    pub(super) fn awake(&self, first: usize) -> impl Iterator<Item = usize> + Clone + use<> {
+        let awake = !self.parked.load(Relaxed) & Self::all(self.seats);
+        let mut left = awake.rotate_right(first as u32);
+        std::iter::from_fn(move || {
+            let next = left.trailing_zeros() as usize;
+            (left != 0).then(|| {
+                left &= left - 1;
+                (first + next) % MAX_SEATS
+            })
+        })
+    }
+
     /// Whether a seat other than `this` is awake.
     pub(super) fn others_busy(&self, this: usize) -> bool {
         self.parked.load(Relaxed) | (1 << this) != Self::all(self.seats)

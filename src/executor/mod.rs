@@ -322,7 +322,7 @@ impl Shared {
     /// Whether there is work for which a worker should leave its own seat.
     fn has_work(&self) -> bool {
         let queued = !self.injector.is_empty() || !self.late.is_empty();
-        queued || self.seats.iter().any(|seat| seat.has_plenty())
+        queued || self.idle.awake(0).any(|seat| self.seats[seat].has_plenty())
     }
 
     /// Whether timers or sockets wait for a seat that sleeps to look after them.

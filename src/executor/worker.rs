@@ -357,49 +357,43 @@ impl<'a> Worker<'a> {
         None
     }
 
-    fn others(&self) -> impl Iterator<Item = (usize, &'a Seat)> {
-        let this = self.index;
-        let seats = self.shared.seats.iter().map(|seat| &**seat).enumerate();
-        seats.filter(move |&(i, _)| i != this)
+    /// The other seats that are awake, from a random one on.
+    fn others(&mut self) -> impl Iterator<Item = (usize, &'a Seat)> + Clone + use<'a> {
+        let (this, seats) = (self.index, &self.shared.seats);
+        let first = self.rng.below(seats.len() as u32) as usize;
+        let others = self.shared.idle.awake(first).filter(move |&seat| seat != this);
+        others.map(|seat| (seat, &*seats[seat]))
     }
 
-    /// Goes round the other seats, from a random one on: those first that have plenty, those
-    /// last where tasks wait for a poll to end.
+    /// Goes round the other seats: those first that have plenty, those last where tasks wait for a
+    /// poll to end.
     fn steal(&mut self) -> Option<Runnable> {
-        let seats = &self.shared.seats;
-        let start = self.rng.below(seats.len() as u32) as usize;
-        let this = self.index;
-        let others = || {
-            let order = (start..seats.len()).chain(0..start).filter(move |&i| i != this);
-            order.map(|i| &*seats[i])
-        };
+        let others = self.others().map(|(_, other)| other);
         // SAFETY: we sit on our seat, and the other is not it.
         let rob = |other: &Seat| unsafe { other.queue.steal_into(&self.seat.queue) };
-        let rich = others().filter(|other| other.has_plenty()).find_map(rob);
-        rich.or_else(|| self.take_share(CAPACITY / 2)).or_else(|| self.shared.late.pop()).or_else(
-            || {
-                // What waits elsewhere runs there in a moment, and better so, unless that moment
-                // does not come.
-                let mut ticks = [None; MAX_SEATS];
-                let mut any = false;
-                for (tick, other) in ticks.iter_mut().zip(others()) {
-                    *tick = other.has_any().then(|| other.tick());
-                    any |= tick.is_some();
-                }
-                if !any {
-                    return None;
-                }
-                let start = Instant::now();
-                while start.elapsed() < GRACE {
-                    spin_loop();
-                }
-                let stuck = others().zip(ticks).filter(|(other, tick)| *tick == Some(other.tick()));
-                stuck.map(|(other, _)| other).find_map(|other| {
-                    other.mark_stuck();
-                    rob(other).or_else(|| other.take_slot())
-                })
-            },
-        )
+        let rich = others.clone().filter(|other| other.has_plenty()).find_map(rob);
+        let queued = || self.take_share(CAPACITY / 2).or_else(|| self.shared.late.pop());
+        if let Some(task) = rich.or_else(queued) {
+            return Some(task);
+        }
+        // What waits elsewhere runs there in a moment, and better so, unless that moment does not
+        // come.
+        let mut ticks = [None; MAX_SEATS];
+        for (tick, other) in ticks.iter_mut().zip(others.clone()) {
+            *tick = other.has_any().then(|| other.tick());
+        }
+        if ticks.iter().all(Option::is_none) {
+            return None;
+        }
+        let start = Instant::now();
+        while start.elapsed() < GRACE {
+            spin_loop();
+        }
+        let stuck = others.zip(ticks).filter(|(other, tick)| *tick == Some(other.tick()));
+        stuck.map(|(other, _)| other).find_map(|other| {
+            other.mark_stuck();
+            rob(other).or_else(|| other.take_slot())
+        })
     }
 
     /// A task that has waited elsewhere since we last came by, on a seat that has not moved: one
