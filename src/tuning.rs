@@ -76,6 +76,10 @@ pub(crate) const LONGEST_NAP: Duration = nanos(option_env!("ANNULUS_LONGEST_NAP"
 pub(crate) const SHORTEST_SPIN: Duration = nanos(option_env!("ANNULUS_SHORTEST_SPIN"), 1_000);
 pub(crate) const LONGEST_SPIN: Duration = nanos(option_env!("ANNULUS_LONGEST_SPIN"), 50_000);
 
+/// Who wakes a second seat within this time seems to have more to do than to sleep: it wakes one
+/// that does not stand in its way. 0: only where others are at work.
+pub(crate) const WAKE_ELSEWHERE: Duration = nanos(option_env!("ANNULUS_WAKE_ELSEWHERE"), 100_000);
+
 /// Whether the last who finds work wakes the next to look for more. 0: only a push does,
 /// and who looks for a sentinel.
 pub(crate) const RAMP_UP: bool = number(option_env!("ANNULUS_RAMP_UP"), 1) != 0;

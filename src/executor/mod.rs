@@ -29,6 +29,7 @@ mod guest;
 mod idle;
 mod in_place;
 mod injector;
+mod processor;
 mod queue;
 mod registry;
 mod seat;
