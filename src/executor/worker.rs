@@ -49,6 +49,8 @@ pub(super) struct Worker<'a> {
     /// Counted in `Idle::searching`.
     searching: bool,
     sentinel: bool,
+    /// Woken to look for work, and has found none yet.
+    sent: bool,
     /// The keeper's part, if it is ours.
     keeps: Option<Kept>,
     /// A guest's, once it has waited for a timer.
@@ -119,6 +121,7 @@ impl<'a> Worker<'a> {
             searching: !is_guest,
             on_call: if is_guest { None } else { park::on_call(shared) },
             sentinel: false,
+            sent: false,
             keeps: None,
             punctual: None,
             nap: NAP,
@@ -180,6 +183,7 @@ impl<'a> Worker<'a> {
     /// Looks no more after others: about to run something, for who knows how long.
     #[inline]
     pub(super) fn begin(&mut self) {
+        self.sent = false;
         if self.searching {
             self.stop_searching();
         }

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use super::Worker;
 use crate::executor::context;
 use crate::executor::queue::CAPACITY;
+use crate::primitive::atomic::Ordering::Relaxed;
 use crate::tuning::LOOK_EVERY;
 
 /// A little less than the sentinel sleeps at first.
@@ -48,9 +49,10 @@ impl Worker<'_> {
         self.shared.reactor.exists() && !self.leaves_sockets() && self.fetch()
     }
 
-    /// A sentinel that has found nothing to do looks after the others, who may be at it.
+    /// Who has found nothing to do looks after the others, who may be at it: a sentinel, and who was
+    /// woken to become one. What it took from them would go on here, with cold caches.
     fn leaves_sockets(&self) -> bool {
-        self.sentinel && self.looks.often()
+        (self.sentinel || self.sent) && self.looks.often()
     }
 
     #[cold]
@@ -87,10 +89,14 @@ impl Worker<'_> {
     fn tell_seated(&mut self, most: usize) {
         let (idle, seat) = (&self.shared.idle, self.seat);
         // What is woken runs here in a moment, and nobody else need be woken to watch over it.
+        // Perf: one connection, two workers: 3 wakes of the other a millisecond, p99 39 to 24 µs.
         let sentinel = !self.sentinel && idle.become_sentinel();
+        let long_polls = seat.long_polls.load(Relaxed);
+        seat.long_polls.store(false, Relaxed);
         let stay = context::stay();
         self.ready.fire(most);
         drop(stay);
+        seat.long_polls.store(long_polls, Relaxed);
         if let Some(last) = seat.take_slot() {
             // SAFETY: we sit here.
             unsafe { self.shared.push_here(seat, last) };
@@ -98,7 +104,7 @@ impl Worker<'_> {
         if sentinel {
             self.resign_sentinel();
         }
-        if seat.queue.len() > 1 && idle.lacks_sentinel() {
+        if seat.queue.len() > 1 && (long_polls || idle.lacks_sentinel()) {
             self.shared.wake(idle.notify_soon());
         }
     }

@@ -90,6 +90,10 @@ impl Worker<'_> {
             if self.seat.take_go(self.is_guest) {
                 self.searching = true;
                 self.on_call = on_call(self.shared);
+                self.sent = true;
+                if self.shared.reactor.exists() {
+                    self.looks.count(self.shared.reactor.looks());
+                }
                 self.tell(true);
                 return;
             }
