@@ -58,7 +58,8 @@ impl<T: AsFd> AsyncFd<T> {
     ///
     /// # Errors
     ///
-    /// If the system does not tell when it is ready, as with files of a disk.
+    /// If the system does not tell when it is ready, as with files of a disk. Both directions are
+    /// watched: kqueue also refuses what is ready in one only by its nature, such as another kqueue.
     pub fn new(inner: T) -> io::Result<Self> {
         let first = inner.as_fd().as_raw_fd();
         Ok(Self { socket: Socket::new(Foreign { inner, first })? })
