@@ -399,8 +399,6 @@ fn a_full_pool_keeps_operations_waiting() {
     });
 }
 
-/// The end comes while a write of a file's and other operations wait for a thread: the write
-/// happens, the rest does not.
 /// A pool runs what writes before all else, but not before what its file had begun earlier.
 #[test]
 fn what_was_given_up_comes_before_what_is_begun_later() {
@@ -439,6 +437,43 @@ fn operations_do_not_wait_for_a_caller_who_looks_away() {
     });
 }
 
+/// What was the end for a call that was given up is not the end for the next.
+#[test]
+fn a_file_that_grows_has_a_new_end() {
+    let dir = Dir::new("grows");
+    let path = dir.join("file");
+    std_fs::write(&path, "").unwrap();
+    let runtime = Builder::new().worker_threads(1).max_blocking_threads(1).build().unwrap();
+    runtime.block_on(async {
+        let mut file = File::open(&path).await.unwrap();
+        let mut buf = [0; 8];
+        let grow = |text| {
+            let path = path.clone();
+            // The only thread of the pool has done before what was given up.
+            annulus::spawn_blocking(move || {
+                let mut file = std_fs::File::options().append(true).open(path).unwrap();
+                file.write_all(text).unwrap();
+            })
+        };
+        give_up(file.read(&mut buf));
+        grow(b"one").await.unwrap();
+        assert_eq!(file.read(&mut buf).await.unwrap(), 3);
+        assert_eq!(file.read(&mut buf).await.unwrap(), 0);
+
+        give_up(file.seek(SeekFrom::End(0)));
+        grow(b"two").await.unwrap();
+        assert_eq!(file.seek(SeekFrom::End(0)).await.unwrap(), 6);
+
+        // By the traits, too, after one call in vain.
+        give_up(AsyncReadExt::read(&mut file, &mut buf));
+        grow(b"three").await.unwrap();
+        assert_eq!(AsyncReadExt::read(&mut file, &mut buf).await.unwrap(), 0);
+        assert_eq!(AsyncReadExt::read(&mut file, &mut buf).await.unwrap(), 5);
+    });
+}
+
+/// The end comes while a write of a file's and other operations wait for a thread: the write
+/// happens, the rest does not.
 #[test]
 fn what_a_file_has_taken_on_is_written_at_the_end() {
     let dir = Dir::new("end");

@@ -33,7 +33,8 @@ use crate::sync::{Mutex, MutexGuard};
 ///
 /// # Cancel safety
 ///
-/// A read that is dropped loses no bytes: what it would have found comes with the next read. What a
+/// A read that is dropped loses no bytes: what it would have found comes with the next read. (Was it
+/// the end, the methods look again; the traits, which do not know one call from the next, tell it.) What a
 /// dropped write had taken on is written. A dropped seek may have moved the position or not, and a
 /// dropped [`set_len`](Self::set_len) or the like may be carried out or not, but always before what
 /// is begun later.
@@ -132,6 +133,7 @@ impl File {
     ///
     /// Dropped before it is ready, it leaves its bytes for the next read.
     pub async fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.state.get_mut().disown();
         poll_fn(|cx| self.state.get_mut().poll_read(&self.std, cx, buf)).await
     }
 
@@ -221,6 +223,7 @@ impl File {
     ///
     /// Dropped before it is ready, it may have moved the position or not.
     pub async fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.state.get_mut().disown();
         poll_fn(|cx| self.state.get_mut().poll_seek(&self.std, cx, to)).await
     }
 

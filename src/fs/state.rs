@@ -10,6 +10,8 @@
 //! 3. So the system's position is `unread.len()` bytes ahead of what the caller believes. A read
 //!    takes these first; what moves or uses the position otherwise goes back first ([`rewind`]).
 //!    What cannot go back, such as a pipe, has no position, and keeps its bytes.
+//!    Where it was, and where the end was, is the answer to nobody else: who calls anew asks anew
+//!    (`disown`). The polls of the traits do not tell one call from the next, and so do not.
 //! 4. A write is done with when the bytes are in an operation, which the runtime runs whatever
 //!    comes. If it fails, `failed` has the error for the next write, flush or sync.
 
@@ -30,6 +32,8 @@ use crate::task::JoinHandle;
 #[derive(Debug, Default)]
 pub(super) struct State {
     busy: Option<Busy>,
+    /// Who has begun it does not wait any more.
+    given_up: bool,
     unread: Buffer,
     /// For the next write; empty, and kept for its room.
     written: Vec<u8>,
@@ -109,7 +113,16 @@ impl State {
             }
         };
         self.busy = None;
-        Poll::Ready(settled)
+        Poll::Ready(match (mem::take(&mut self.given_up), settled) {
+            // Where the position is, or the end, may be different by now.
+            (true, Settled::Read(Ok(_)) | Settled::Seek(..)) => Settled::Nothing,
+            (_, settled) => settled,
+        })
+    }
+
+    /// A call begins that waits for nothing which is under way already.
+    pub(super) fn disown(&mut self) {
+        self.given_up = self.busy.is_some();
     }
 
     /// The error of a write that nobody has heard of yet.
