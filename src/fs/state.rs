@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use super::buffer::{Buffer, MOST};
+use crate::channel::oneshot;
 use crate::executor::AtEnd;
 use crate::runtime::unblock::{begin, outcome};
 use crate::task::JoinHandle;
@@ -47,8 +48,8 @@ enum Busy {
     Write(JoinHandle<(Vec<u8>, bool, io::Result<()>)>),
     /// Where to, as the caller has said it.
     Seek(SeekFrom, JoinHandle<(bool, io::Result<u64>)>),
-    /// It tells its caller itself.
-    Other(JoinHandle<()>),
+    /// It tells its caller itself, and here whether the position is where that one believes it is.
+    Other(JoinHandle<bool>),
 }
 
 /// What has just ended, for who waits for just that.
@@ -108,7 +109,9 @@ impl State {
             }
             Some(Busy::Other(handle)) => {
                 // If it was not run, its caller knows.
-                let _ = outcome(ready!(Pin::new(handle).poll(cx)));
+                if let Ok(true) = outcome(ready!(Pin::new(handle).poll(cx))) {
+                    self.unread.clear();
+                }
                 Settled::Nothing
             }
         };
@@ -130,11 +133,27 @@ impl State {
         self.failed.take().map_or(Ok(()), Err)
     }
 
-    /// Begins an operation that moves nothing. Nothing else is under way.
-    pub(super) fn begin(&mut self, operation: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    /// Begins an operation that moves nothing, or goes `back` to where its caller believes that the
+    /// position is. Nothing else is under way. Its result comes here, unless nobody runs it.
+    pub(super) fn begin<R: Send + 'static>(
+        &mut self,
+        file: &Arc<File>,
+        back: bool,
+        operation: impl FnOnce(&File) -> io::Result<R> + Send + 'static,
+    ) -> io::Result<oneshot::Receiver<io::Result<R>>> {
         debug_assert!(self.busy.is_none(), "one operation at a time");
-        self.busy = Some(Busy::Other(begin(operation, AtEnd::Drop)?));
-        Ok(())
+        let (tx, rx) = oneshot::channel();
+        let (file, unread) = (Arc::clone(file), if back { self.unread.len() } else { 0 });
+        let run = move || {
+            let rewound = rewind(&file, unread);
+            let is_back = unread > 0 && matches!(rewound, Ok(true));
+            let result = rewound.and_then(|_| operation(&file));
+            // Perhaps nobody waits any more.
+            let _ = tx.send(result);
+            is_back
+        };
+        self.busy = Some(Busy::Other(begin(run, AtEnd::Drop)?));
+        Ok(rx)
     }
 
     pub(super) fn poll_read(
