@@ -40,7 +40,7 @@ impl Punctual {
             // SAFETY: it takes no argument, and gives a number or an error.
             let before = unsafe { libc::prctl(libc::PR_GET_TIMERSLACK) };
             // A process that may not do this has its timers a little later.
-            if let Some(before @ 1..) = libc::c_ulong::try_from(before).ok() {
+            if let Ok(before @ 1..) = libc::c_ulong::try_from(before) {
                 BEFORE.set(before);
                 ask_for(NEXT_TO_NOTHING);
             }
