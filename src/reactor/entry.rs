@@ -120,6 +120,7 @@ impl Entry {
 
     /// One try, whatever is known of the source, which changes nothing of that: for what may be
     /// refused for reasons of which the system does not tell.
+    #[cfg(unix)]
     pub(crate) fn try_now<R>(&self, mut operation: impl FnMut() -> io::Result<R>) -> io::Result<R> {
         loop {
             if self.readiness.look().is_gone() {
