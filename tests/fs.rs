@@ -431,7 +431,13 @@ fn operations_do_not_wait_for_a_caller_who_looks_away() {
     runtime.block_on(async {
         let mut file = File::create(dir.join("file")).await.unwrap();
         let (free, freed) = mpsc::channel::<()>();
-        let blocker = annulus::spawn_blocking(move || freed.recv());
+        let (begin, begun) = mpsc::channel();
+        let blocker = annulus::spawn_blocking(move || {
+            begin.send(()).unwrap();
+            freed.recv()
+        });
+        // Else the write might come before it.
+        begun.recv().unwrap();
         file.write_all(b"text").await.unwrap();
         let mut waits = pin!(file.metadata());
         assert!(poll_once(&mut waits).await.is_none());
@@ -483,6 +489,11 @@ fn a_file_that_grows_has_a_new_end() {
     runtime.block_on(async {
         let mut file = File::open(&path).await.unwrap();
         let mut buf = [0; 8];
+        let hold = || {
+            let (free, freed) = mpsc::channel::<()>();
+            drop(annulus::spawn_blocking(move || freed.recv()));
+            free
+        };
         let grow = |text| {
             let path = path.clone();
             // The only thread of the pool has done before what was given up.
@@ -491,17 +502,23 @@ fn a_file_that_grows_has_a_new_end() {
                 file.write_all(text).unwrap();
             })
         };
+        let held = hold();
         give_up(file.read(&mut buf));
+        drop(held);
         grow(b"one").await.unwrap();
         assert_eq!(file.read(&mut buf).await.unwrap(), 3);
         assert_eq!(file.read(&mut buf).await.unwrap(), 0);
 
+        let held = hold();
         give_up(file.seek(SeekFrom::End(0)));
+        drop(held);
         grow(b"two").await.unwrap();
         assert_eq!(file.seek(SeekFrom::End(0)).await.unwrap(), 6);
 
         // By the traits, too, after one call in vain.
+        let held = hold();
         give_up(AsyncReadExt::read(&mut file, &mut buf));
+        drop(held);
         grow(b"three").await.unwrap();
         assert_eq!(AsyncReadExt::read(&mut file, &mut buf).await.unwrap(), 0);
         assert_eq!(AsyncReadExt::read(&mut file, &mut buf).await.unwrap(), 5);
