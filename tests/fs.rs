@@ -8,7 +8,7 @@ use std::future::Future;
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::task::{Context, Waker};
 use std::thread;
 
@@ -399,8 +399,6 @@ fn a_full_pool_keeps_operations_waiting() {
     });
 }
 
-/// The end comes while a write of a file's and other operations wait for a thread: the write
-/// happens, the rest does not.
 /// A pool runs what writes before all else, but not before what its file had begun earlier.
 #[test]
 fn what_was_given_up_comes_before_what_is_begun_later() {
@@ -425,20 +423,110 @@ fn what_was_given_up_comes_before_what_is_begun_later() {
     });
 }
 
-/// One that is begun and not polled keeps no other waiting.
+/// One that is begun and not polled keeps no other waiting, nor does one that waits for its turn.
 #[test]
 fn operations_do_not_wait_for_a_caller_who_looks_away() {
     let dir = Dir::new("away");
-    runtime(1).block_on(async {
-        let file = File::create(dir.join("file")).await.unwrap();
-        let mut one = pin!(file.set_len(5));
-        if poll_once(&mut one).await.is_none() {
-            assert_eq!(file.metadata().await.unwrap().len(), 5);
-            one.await.unwrap();
+    let runtime = Builder::new().worker_threads(1).max_blocking_threads(1).build().unwrap();
+    runtime.block_on(async {
+        let mut file = File::create(dir.join("file")).await.unwrap();
+        let (free, freed) = mpsc::channel::<()>();
+        let (begin, begun) = mpsc::channel();
+        let blocker = annulus::spawn_blocking(move || {
+            begin.send(()).unwrap();
+            freed.recv()
+        });
+        // Else the write might come before it.
+        begun.recv().unwrap();
+        file.write_all(b"text").await.unwrap();
+        let mut waits = pin!(file.metadata());
+        assert!(poll_once(&mut waits).await.is_none());
+        let mut clone = pin!(file.try_clone());
+        assert!(poll_once(&mut clone).await.is_none());
+        let mut begins = pin!(file.set_len(5));
+        assert!(poll_once(&mut begins).await.is_none());
+        free.send(()).unwrap();
+        begins.as_mut().await.unwrap();
+        assert_eq!(file.metadata().await.unwrap().len(), 5);
+        assert_eq!(waits.await.unwrap().len(), 5);
+        clone.await.unwrap();
+        blocker.await.unwrap().unwrap();
+    });
+}
+
+/// Many at once by one reference, from several threads: each has its turn, and is told of it.
+#[test]
+fn one_file_serves_many_tasks() {
+    let dir = Dir::new("many");
+    let runtime = runtime(2);
+    let file = Arc::new(runtime.block_on(File::create(dir.join("file"))).unwrap());
+    runtime.block_on(async {
+        let tasks: Vec<_> = (0..8)
+            .map(|n| {
+                let file = Arc::clone(&file);
+                annulus::spawn(async move {
+                    for round in 0..50 {
+                        file.set_len(n * 100 + round).await.unwrap();
+                        give_up(file.sync_data());
+                        assert!(file.metadata().await.unwrap().len() < 800);
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
         }
     });
 }
 
+/// What was the end for a call that was given up is not the end for the next.
+#[test]
+fn a_file_that_grows_has_a_new_end() {
+    let dir = Dir::new("grows");
+    let path = dir.join("file");
+    std_fs::write(&path, "").unwrap();
+    let runtime = Builder::new().worker_threads(1).max_blocking_threads(1).build().unwrap();
+    runtime.block_on(async {
+        let mut file = File::open(&path).await.unwrap();
+        let mut buf = [0; 8];
+        let hold = || {
+            let (free, freed) = mpsc::channel::<()>();
+            drop(annulus::spawn_blocking(move || freed.recv()));
+            free
+        };
+        let grow = |text| {
+            let path = path.clone();
+            // The only thread of the pool has done before what was given up.
+            annulus::spawn_blocking(move || {
+                let mut file = std_fs::File::options().append(true).open(path).unwrap();
+                file.write_all(text).unwrap();
+            })
+        };
+        let held = hold();
+        give_up(file.read(&mut buf));
+        drop(held);
+        grow(b"one").await.unwrap();
+        assert_eq!(file.read(&mut buf).await.unwrap(), 3);
+        assert_eq!(file.read(&mut buf).await.unwrap(), 0);
+
+        let held = hold();
+        give_up(file.seek(SeekFrom::End(0)));
+        drop(held);
+        grow(b"two").await.unwrap();
+        assert_eq!(file.seek(SeekFrom::End(0)).await.unwrap(), 6);
+
+        // By the traits, too, after one call in vain.
+        let held = hold();
+        give_up(AsyncReadExt::read(&mut file, &mut buf));
+        drop(held);
+        grow(b"three").await.unwrap();
+        assert_eq!(AsyncReadExt::read(&mut file, &mut buf).await.unwrap(), 0);
+        assert_eq!(AsyncReadExt::read(&mut file, &mut buf).await.unwrap(), 5);
+    });
+}
+
+/// The end comes while a write of a file's and other operations wait for a thread: the write
+/// happens, the rest does not.
 #[test]
 fn what_a_file_has_taken_on_is_written_at_the_end() {
     let dir = Dir::new("end");

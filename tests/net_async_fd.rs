@@ -4,10 +4,10 @@
 mod support;
 
 use std::io::{ErrorKind, Read, Write};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 
-use annulus::net::AsyncFd;
+use annulus::net::{AsyncFd, UnixDatagram};
 use annulus::{Builder, Runtime, spawn};
 use futures_lite::future::poll_once;
 
@@ -110,4 +110,24 @@ fn what_cannot_be_watched_is_refused() {
     drop(first);
     let error = support::block_on(one.readable()).unwrap_err();
     assert!(error.to_string().contains("has ended"), "{error}");
+}
+
+/// What says which descriptor it is may do anything, and here makes a socket in the same runtime.
+#[test]
+fn code_of_others_runs_under_no_lock() {
+    struct Busy(UnixStream);
+    impl AsFd for Busy {
+        fn as_fd(&self) -> BorrowedFd<'_> {
+            drop(UnixDatagram::unbound().unwrap());
+            self.0.as_fd()
+        }
+    }
+    runtime(1).block_on(async {
+        let (one, mut other) = pair();
+        let one = AsyncFd::new(Busy(one)).unwrap();
+        other.write_all(b"hello").unwrap();
+        let mut buf = [0; 8];
+        assert_eq!(one.read_with(|io| (&io.0).read(&mut buf)).await.unwrap(), 5);
+        drop(one.into_inner());
+    });
 }

@@ -1,13 +1,17 @@
 //! What sockets have beside reading and writing: halves, options, conversions, paths.
 #![cfg(all(feature = "net", unix))]
 
-use std::io::{IoSlice, IoSliceMut};
+use std::future::{Future, poll_fn};
+use std::io::{ErrorKind, IoSlice, IoSliceMut};
 use std::net::{Ipv4Addr, Shutdown};
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::{Path, PathBuf};
+use std::pin::{Pin, pin};
 
 use annulus::net::{TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixStream};
+use annulus::time::{Duration, timeout};
 use annulus::{Builder, Runtime, spawn};
+use futures_lite::future::poll_once;
 use futures_lite::io::{AsyncReadExt, AsyncWriteExt};
 
 fn runtime(workers: usize) -> Runtime {
@@ -232,6 +236,91 @@ fn unix_datagrams_go_by_path() {
         other.shutdown(Shutdown::Both).unwrap();
         assert!(one.try_send(b"x").is_err());
         for path in [here, there] {
+            std::fs::remove_file(path).unwrap();
+        }
+    });
+}
+
+/// It is not ready, and not polled again and again.
+async fn waits_calmly<F: Future>(mut future: Pin<&mut F>) {
+    let mut polls = 0;
+    let counted = poll_fn(|cx| {
+        polls += 1;
+        future.as_mut().poll(cx)
+    });
+    assert!(timeout(Duration::from_millis(50), counted).await.is_err());
+    // An attempt frees what it had taken of the sender's buffer, which the system tells as room.
+    assert!(polls < 10, "{polls} polls while nothing could be sent");
+}
+
+/// Room for a datagram is in the sender's buffer and in the receiver's queue.
+#[test]
+fn unix_datagrams_wait_for_whoever_has_no_room() {
+    runtime(1).block_on(async {
+        let (full, empty) = (path("full"), path("empty"));
+        let receiver = UnixDatagram::bind(&full).unwrap();
+        let other = UnixDatagram::bind(&empty).unwrap();
+        let mut buf = vec![0; 100_000];
+        // The queue is full of what another has sent, of which nobody tells the third.
+        let first = UnixDatagram::unbound().unwrap();
+        first.writable().await.unwrap();
+        let mut sent = 0;
+        while first.try_send_to(b"first", &full).is_ok() {
+            sent += 1;
+        }
+        let third = UnixDatagram::unbound().unwrap();
+        third.writable().await.unwrap();
+        let mut send = pin!(third.send_to(b"third", &full));
+        waits_calmly(send.as_mut()).await;
+        let connected = UnixDatagram::unbound().unwrap();
+        connected.connect(&full).unwrap();
+        let mut next = pin!(connected.send(b"next"));
+        waits_calmly(next.as_mut()).await;
+        assert_eq!(third.try_send_to(b"x", &full).unwrap_err().kind(), ErrorKind::WouldBlock);
+        // That is nothing to others.
+        third.send_to(b"for another", &empty).await.unwrap();
+        assert_eq!(other.recv(&mut buf).await.unwrap(), 11);
+        let receives = spawn(async move {
+            for _ in 0..sent {
+                assert_eq!(receiver.recv(&mut buf).await.unwrap(), 5);
+            }
+            let mut last = Vec::new();
+            for _ in 0..2 {
+                let count = receiver.recv(&mut buf).await.unwrap();
+                last.push(String::from_utf8(buf[..count].to_vec()).unwrap());
+            }
+            last.sort();
+            assert_eq!(last, ["next", "third"]);
+            receiver
+        });
+        assert_eq!(next.await.unwrap(), 4);
+        assert_eq!(send.await.unwrap(), 5);
+        let receiver = receives.await.unwrap();
+
+        // The buffer is full, and the queue is not.
+        let large = vec![1; 100_000];
+        let mut sent = 0;
+        while third.try_send_to(&large, &full).is_ok() {
+            sent += 1;
+        }
+        let mut send = pin!(third.send_to(&large, &empty));
+        assert!(poll_once(send.as_mut()).await.is_none());
+        let receives = spawn(async move {
+            let mut buf = vec![0; 100_000];
+            for _ in 0..sent {
+                assert_eq!(receiver.recv(&mut buf).await.unwrap(), 100_000);
+            }
+        });
+        assert_eq!(send.await.unwrap(), 100_000);
+        receives.await.unwrap();
+
+        // Who has gone takes nothing.
+        while first.try_send_to(b"first", &empty).is_ok() {}
+        let mut send = pin!(third.send_to(b"third", &empty));
+        assert!(poll_once(send.as_mut()).await.is_none());
+        drop(other);
+        assert_eq!(send.await.unwrap_err().kind(), ErrorKind::ConnectionRefused);
+        for path in [&full, &empty] {
             std::fs::remove_file(path).unwrap();
         }
     });

@@ -7,6 +7,8 @@ use std::future::Future;
 use std::os::unix::process::ExitStatusExt;
 use std::pin::pin;
 use std::process::Command as StdCommand;
+use std::sync::{Arc, mpsc};
+use std::task::{Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -277,6 +279,31 @@ fn without_a_reactor_a_thread_waits() {
     });
 }
 
+/// Wakers are code of others, which may take its room on the stack.
+#[test]
+fn who_is_told_by_a_thread_has_room() {
+    struct Deep(mpsc::Sender<()>);
+    impl Wake for Deep {
+        fn wake(self: Arc<Self>) {
+            std::hint::black_box([0_u8; 512 << 10]);
+            self.0.send(()).unwrap();
+        }
+    }
+    let first = runtime(1);
+    let handle = first.handle();
+    let mut child = first.block_on(async { endless().spawn().unwrap() });
+    drop(first);
+    let _inside = handle.enter();
+    let (tx, woken) = mpsc::channel();
+    let pid = child.id().unwrap();
+    let mut wait = pin!(child.wait());
+    let waker = Waker::from(Arc::new(Deep(tx)));
+    assert!(support::poll_with(wait.as_mut(), &waker).is_pending());
+    kill(pid);
+    woken.recv().unwrap();
+    assert_eq!(support::now(wait).unwrap().signal(), Some(libc::SIGKILL));
+}
+
 #[test]
 fn a_wait_outlives_its_runtime() {
     let first = runtime(1);
@@ -330,6 +357,29 @@ fn a_child_that_others_have_reaped_has_no_number() {
         assert_eq!(child.try_wait().unwrap_err().raw_os_error(), Some(libc::ECHILD));
         assert_eq!(child.wait().await.unwrap_err().raw_os_error(), Some(libc::ECHILD));
     });
+}
+
+/// Threads that run tasks are woken on time, which others are not to be.
+#[cfg(target_os = "linux")]
+#[test]
+fn children_and_what_blocks_have_the_usual_slack() {
+    const SLACK: &str = "/proc/self/timerslack_ns";
+    let std = || std::process::Command::new("cat").arg(SLACK).output().unwrap().stdout;
+    let ours = || async { Command::new("cat").arg(SLACK).output().await.unwrap().stdout };
+    let usual = std();
+    assert_ne!(usual, b"1\n", "this thread is punctual");
+    let runtime = runtime(1);
+    runtime.block_on(async {
+        // A sleep makes this thread punctual.
+        time::sleep(Duration::from_millis(1)).await;
+        assert_eq!(ours().await, usual, "in block_on");
+        assert_eq!(annulus::spawn(async move { ours().await }).await.unwrap(), usual, "in a task");
+        // The thread is started by this one, or was by a worker.
+        assert_eq!(annulus::spawn_blocking(std).await.unwrap(), usual, "on the pool");
+        // It goes on as before.
+        assert_eq!(std(), b"1\n");
+    });
+    assert_eq!(std(), usual);
 }
 
 #[test]

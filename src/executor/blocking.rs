@@ -17,6 +17,10 @@
 //! the limit, the pusher starts another. A thread that waits looks at the queue before it waits
 //! again or leaves. So each closure has a thread that comes for it, or all threads are at work.
 //!
+//! A thread that is about to start counts, and others rely on it. If the system refuses it and there
+//! is no other, whoever would have started it takes all closures and cancels them: where there are
+//! no threads, nothing waits for one.
+//!
 //! A mutex and a condition, and nothing cleverer: whoever blocks has milliseconds.
 
 use std::collections::VecDeque;
@@ -104,8 +108,13 @@ impl Pool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sees that somebody comes for what was pushed last.
-    fn summon(&self, shared: &Arc<Shared>, mut state: MutexGuard<'_, State>) -> io::Result<()> {
+    /// Sees that somebody comes for what was pushed last. If the system has no thread to give, that
+    /// is an error, with the closures for which nobody is left.
+    fn summon(
+        &self,
+        shared: &Arc<Shared>,
+        mut state: MutexGuard<'_, State>,
+    ) -> Result<(), (List, io::Error)> {
         if !state.lacks_threads() {
             drop(state);
             self.work.notify_one();
@@ -120,7 +129,15 @@ impl Pool {
         let Some(number) = shared.crew.announce() else { return Ok(()) };
         state.threads += 1;
         drop(state);
-        Threads::start(shared, number, serve).map(drop).inspect_err(|_| self.lock().threads -= 1)
+        let Err(error) = Threads::start(shared, number, serve) else { return Ok(()) };
+        let mut state = self.lock();
+        state.threads -= 1;
+        let mut left = List::default();
+        if state.threads == 0 {
+            left.append(std::mem::take(&mut state.closures));
+            left.append(std::mem::take(&mut state.promised));
+        }
+        Err((left, error))
     }
 
     fn push(
@@ -137,30 +154,26 @@ impl Pool {
             AtEnd::Drop => state.closures.push_back(closure),
             AtEnd::Run => state.promised.push_back(closure),
         }
-        self.summon(shared, state).or_else(|error| {
-            let mut state = self.lock();
-            if state.threads > 0 {
-                // Those that there are will come to it.
-                return Ok(());
-            }
-            let mut all = std::mem::take(&mut state.closures);
-            all.append(std::mem::take(&mut state.promised));
-            Err((all, Refused::NoThread(error)))
-        })
+        match self.summon(shared, state) {
+            Err((left, error)) if left.len() > 0 => Err((left, Refused::NoThread(error))),
+            // The threads that there are will come to it, or have.
+            _ => Ok(()),
+        }
     }
 
     /// Has a thread sit on `seat`, at the end, too; false if there is none to be had.
     pub(super) fn push_seat(&self, shared: &Arc<Shared>, seat: usize) -> bool {
         let mut state = self.lock();
         state.seats.push_back(seat);
-        let summoned = self.summon(shared, state);
-        summoned.is_ok() || {
-            let mut state = self.lock();
-            let waiting = state.seats.len();
-            state.seats.retain(|&other| other != seat);
-            // A thread that was there before may have come for it all the same.
-            state.seats.len() == waiting
-        }
+        let Err((left, _)) = self.summon(shared, state) else { return true };
+        let mut state = self.lock();
+        let waiting = state.seats.len();
+        state.seats.retain(|&other| other != seat);
+        // A thread that was there before may have come for it all the same.
+        let taken = state.seats.len() == waiting;
+        drop(state);
+        cancel(shared, left);
+        taken
     }
 
     /// Drops what has not begun and is not promised, and has the threads leave after the rest.
@@ -168,6 +181,7 @@ impl Pool {
         let closures = {
             let mut state = self.lock();
             state.closed = true;
+            debug_assert!(state.threads > 0 || state.promised.len() == 0, "who runs them?");
             self.work.notify_all();
             std::mem::take(&mut state.closures)
         };

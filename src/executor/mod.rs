@@ -64,6 +64,8 @@ use self::registry::{OUTSIDE, Registry};
 use self::seat::Seat;
 use self::sharing::Sharing;
 use self::slack::Punctual;
+#[cfg(all(unix, feature = "process"))]
+pub(crate) use self::slack::usually;
 use self::threads::Threads;
 pub(crate) use self::threads::{Hook, ThreadSettings};
 use crate::primitive::atomic::Ordering::{AcqRel, Relaxed, SeqCst};

@@ -8,3 +8,7 @@ impl Punctual {
         Self
     }
 }
+
+pub(crate) fn usually<R>(f: impl FnOnce() -> R) -> R {
+    f()
+}

@@ -12,8 +12,8 @@ use std::time::Instant;
 
 use slab::Slab;
 
-use super::Shared;
 use super::context::{Context, Role};
+use super::{Shared, slack};
 use crate::task::catch_quietly;
 
 /// A thread that is counted and not started: its number. It has to be started.
@@ -107,14 +107,14 @@ impl Threads {
         let mut state = this.lock();
         let place = state.handles.vacant_entry();
         let (key, theirs) = (place.key(), Arc::clone(shared));
-        let spawned = builder.spawn(move || {
+        let run = move || {
             let crew = &theirs.crew;
             call(&theirs, &crew.settings.on_start);
             life(&theirs);
             call(&theirs, &crew.settings.on_stop);
             crew.leave(key);
-        });
-        match spawned {
+        };
+        match slack::usually(|| builder.spawn(run)) {
             Ok(handle) => {
                 let thread = handle.thread().clone();
                 place.insert(handle);

@@ -12,11 +12,9 @@ use std::task::{Context, Poll};
 use futures_io::{AsyncRead, AsyncSeek, AsyncWrite};
 
 use super::OpenOptions;
-use super::state::State;
-use crate::channel::oneshot;
+use super::turn::Turns;
 use crate::executor;
 use crate::runtime::unblock::unblock;
-use crate::sync::{Mutex, MutexGuard};
 
 /// An open file.
 ///
@@ -33,7 +31,8 @@ use crate::sync::{Mutex, MutexGuard};
 ///
 /// # Cancel safety
 ///
-/// A read that is dropped loses no bytes: what it would have found comes with the next read. What a
+/// A read that is dropped loses no bytes: what it would have found comes with the next read. (Was it
+/// the end, the methods look again; the traits, which do not know one call from the next, tell it.) What a
 /// dropped write had taken on is written. A dropped seek may have moved the position or not, and a
 /// dropped [`set_len`](Self::set_len) or the like may be carried out or not, but always before what
 /// is begun later.
@@ -61,7 +60,7 @@ use crate::sync::{Mutex, MutexGuard};
 /// ```
 pub struct File {
     std: Arc<fs::File>,
-    state: Mutex<State>,
+    state: Turns,
 }
 
 impl File {
@@ -102,7 +101,7 @@ impl File {
 
     /// Takes over a file of std's.
     pub fn from_std(std: fs::File) -> Self {
-        Self { std: Arc::new(std), state: Mutex::default() }
+        Self { std: Arc::new(std), state: Turns::default() }
     }
 
     /// Gives the file back as one of std's, when its last operation is over.
@@ -113,11 +112,10 @@ impl File {
     /// # Errors
     ///
     /// That of a write. The file is gone then; [`flush`](Self::flush) before, to keep it.
-    pub async fn into_std(self) -> io::Result<fs::File> {
-        let mut state = self.settled().await;
-        state.check()?;
+    pub async fn into_std(mut self) -> io::Result<fs::File> {
+        let state = self.state.get_mut();
+        poll_fn(|cx| state.poll_flush(cx)).await?;
         poll_fn(|cx| state.poll_rewind(&self.std, cx)).await?;
-        drop(state);
         // Operations have given it back by their end, and a copy would do as well.
         Arc::try_unwrap(self.std).or_else(|shared| shared.try_clone())
     }
@@ -132,6 +130,7 @@ impl File {
     ///
     /// Dropped before it is ready, it leaves its bytes for the next read.
     pub async fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.state.get_mut().disown();
         poll_fn(|cx| self.state.get_mut().poll_read(&self.std, cx, buf)).await
     }
 
@@ -221,6 +220,7 @@ impl File {
     ///
     /// Dropped before it is ready, it may have moved the position or not.
     pub async fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.state.get_mut().disown();
         poll_fn(|cx| self.state.get_mut().poll_seek(&self.std, cx, to)).await
     }
 
@@ -230,7 +230,7 @@ impl File {
     ///
     /// That of the write which failed, or as `sync_all` of std's file.
     pub async fn sync_all(&self) -> io::Result<()> {
-        self.run(fs::File::sync_all).await
+        self.run(false, fs::File::sync_all).await
     }
 
     /// Waits until the disk has all that was written.
@@ -239,7 +239,7 @@ impl File {
     ///
     /// That of the write which failed, or as `sync_data` of std's file.
     pub async fn sync_data(&self) -> io::Result<()> {
-        self.run(fs::File::sync_data).await
+        self.run(false, fs::File::sync_data).await
     }
 
     /// Cuts the file off at `size`, or fills it up with zeros.
@@ -248,7 +248,7 @@ impl File {
     ///
     /// That of the write which failed, or as `set_len` of std's file.
     pub async fn set_len(&self, size: u64) -> io::Result<()> {
-        self.run(move |file| file.set_len(size)).await
+        self.run(false, move |file| file.set_len(size)).await
     }
 
     /// What the system knows of the file, all that was written included.
@@ -257,7 +257,7 @@ impl File {
     ///
     /// That of the write which failed, or as `metadata` of std's file.
     pub async fn metadata(&self) -> io::Result<Metadata> {
-        self.run(fs::File::metadata).await
+        self.run(false, fs::File::metadata).await
     }
 
     /// Sets who may do what with the file.
@@ -266,7 +266,7 @@ impl File {
     ///
     /// That of the write which failed, or as `set_permissions` of std's file.
     pub async fn set_permissions(&self, permissions: Permissions) -> io::Result<()> {
-        self.run(move |file| file.set_permissions(permissions)).await
+        self.run(false, move |file| file.set_permissions(permissions)).await
     }
 
     /// A second handle of the open file: the two share the position.
@@ -277,45 +277,22 @@ impl File {
     ///
     /// That of the write which failed, or as `try_clone` of std's file.
     pub async fn try_clone(&self) -> io::Result<Self> {
-        let mut state = self.settled().await;
-        state.check()?;
-        poll_fn(|cx| state.poll_rewind(&self.std, cx)).await?;
-        self.run_in(state, fs::File::try_clone).await.map(Self::from_std)
+        self.run(true, fs::File::try_clone).await.map(Self::from_std)
     }
 
-    /// Waits until no operation is under way; none begins before the guard drops.
-    async fn settled(&self) -> MutexGuard<'_, State> {
-        let mut state = self.state.lock().await;
-        poll_fn(|cx| state.poll_settle(cx)).await;
-        state
-    }
-
-    /// Runs an operation after the others.
+    /// Runs an operation after the others; `back` as in `State::begin`. Dropped, it stays before
+    /// what comes later.
     async fn run<R: Send + 'static>(
         &self,
+        back: bool,
         operation: impl FnOnce(&fs::File) -> io::Result<R> + Send + 'static,
     ) -> io::Result<R> {
-        let mut state = self.settled().await;
-        state.check()?;
-        self.run_in(state, operation).await
-    }
-
-    /// Runs an operation, as nothing else is under way. Dropped, it stays before what comes later.
-    async fn run_in<R: Send + 'static>(
-        &self,
-        mut state: MutexGuard<'_, State>,
-        operation: impl FnOnce(&fs::File) -> io::Result<R> + Send + 'static,
-    ) -> io::Result<R> {
-        let (tx, rx) = oneshot::channel();
-        let file = Arc::clone(&self.std);
-        state.begin(move || {
-            let result = operation(&file);
-            // Perhaps nobody waits any more.
-            let _ = tx.send(result);
-        })?;
+        let mut turn = self.state.turn().await;
+        turn.check()?;
+        let result = turn.begin(&self.std, back, operation)?;
         // Others may wait for the end of it while this one is not polled.
-        drop(state);
-        rx.await.unwrap_or_else(|_| Err(executor::ended()))
+        drop(turn);
+        result.await.unwrap_or_else(|_| Err(executor::ended()))
     }
 }
 

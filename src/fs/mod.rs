@@ -48,6 +48,7 @@ mod file;
 mod open_options;
 mod read_dir;
 mod state;
+mod turn;
 
 use std::fs as sync;
 pub use std::fs::{FileType, Metadata, Permissions};

@@ -10,6 +10,8 @@
 //! 3. So the system's position is `unread.len()` bytes ahead of what the caller believes. A read
 //!    takes these first; what moves or uses the position otherwise goes back first ([`rewind`]).
 //!    What cannot go back, such as a pipe, has no position, and keeps its bytes.
+//!    Where it was, and where the end was, is the answer to nobody else: who calls anew asks anew
+//!    (`disown`). The polls of the traits do not tell one call from the next, and so do not.
 //! 4. A write is done with when the bytes are in an operation, which the runtime runs whatever
 //!    comes. If it fails, `failed` has the error for the next write, flush or sync.
 
@@ -22,6 +24,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use super::buffer::{Buffer, MOST};
+use crate::channel::oneshot;
 use crate::executor::AtEnd;
 use crate::runtime::unblock::{begin, outcome};
 use crate::task::JoinHandle;
@@ -30,6 +33,8 @@ use crate::task::JoinHandle;
 #[derive(Debug, Default)]
 pub(super) struct State {
     busy: Option<Busy>,
+    /// Who has begun it does not wait any more.
+    given_up: bool,
     unread: Buffer,
     /// For the next write; empty, and kept for its room.
     written: Vec<u8>,
@@ -43,8 +48,8 @@ enum Busy {
     Write(JoinHandle<(Vec<u8>, bool, io::Result<()>)>),
     /// Where to, as the caller has said it.
     Seek(SeekFrom, JoinHandle<(bool, io::Result<u64>)>),
-    /// It tells its caller itself.
-    Other(JoinHandle<()>),
+    /// It tells its caller itself, and here whether the position is where that one believes it is.
+    Other(JoinHandle<bool>),
 }
 
 /// What has just ended, for who waits for just that.
@@ -104,12 +109,23 @@ impl State {
             }
             Some(Busy::Other(handle)) => {
                 // If it was not run, its caller knows.
-                let _ = outcome(ready!(Pin::new(handle).poll(cx)));
+                if let Ok(true) = outcome(ready!(Pin::new(handle).poll(cx))) {
+                    self.unread.clear();
+                }
                 Settled::Nothing
             }
         };
         self.busy = None;
-        Poll::Ready(settled)
+        Poll::Ready(match (mem::take(&mut self.given_up), settled) {
+            // Where the position is, or the end, may be different by now.
+            (true, Settled::Read(Ok(_)) | Settled::Seek(..)) => Settled::Nothing,
+            (_, settled) => settled,
+        })
+    }
+
+    /// A call begins that waits for nothing which is under way already.
+    pub(super) fn disown(&mut self) {
+        self.given_up = self.busy.is_some();
     }
 
     /// The error of a write that nobody has heard of yet.
@@ -117,11 +133,27 @@ impl State {
         self.failed.take().map_or(Ok(()), Err)
     }
 
-    /// Begins an operation that moves nothing. Nothing else is under way.
-    pub(super) fn begin(&mut self, operation: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    /// Begins an operation that moves nothing, or goes `back` to where its caller believes that the
+    /// position is. Nothing else is under way. Its result comes here, unless nobody runs it.
+    pub(super) fn begin<R: Send + 'static>(
+        &mut self,
+        file: &Arc<File>,
+        back: bool,
+        operation: impl FnOnce(&File) -> io::Result<R> + Send + 'static,
+    ) -> io::Result<oneshot::Receiver<io::Result<R>>> {
         debug_assert!(self.busy.is_none(), "one operation at a time");
-        self.busy = Some(Busy::Other(begin(operation, AtEnd::Drop)?));
-        Ok(())
+        let (tx, rx) = oneshot::channel();
+        let (file, unread) = (Arc::clone(file), if back { self.unread.len() } else { 0 });
+        let run = move || {
+            let rewound = rewind(&file, unread);
+            let is_back = unread > 0 && matches!(rewound, Ok(true));
+            let result = rewound.and_then(|_| operation(&file));
+            // Perhaps nobody waits any more.
+            let _ = tx.send(result);
+            is_back
+        };
+        self.busy = Some(Busy::Other(begin(run, AtEnd::Drop)?));
+        Ok(rx)
     }
 
     pub(super) fn poll_read(

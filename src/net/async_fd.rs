@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use mio::event::Source;
 use mio::unix::SourceFd;
@@ -46,27 +46,34 @@ pub struct AsyncFd<T: AsFd> {
 
 /// What the reactor is told of it.
 #[derive(Debug)]
-struct Foreign<T>(T);
+struct Foreign<T> {
+    inner: T,
+    /// Its number when it came, as the reactor registers it under a lock, where no code of others
+    /// runs.
+    first: RawFd,
+}
 
 impl<T: AsFd> AsyncFd<T> {
     /// Has the runtime watch the descriptor.
     ///
     /// # Errors
     ///
-    /// If the system does not tell when it is ready, as with files of a disk.
+    /// If the system does not tell when it is ready, as with files of a disk. Both directions are
+    /// watched: kqueue also refuses what is ready in one only by its nature, such as another kqueue.
     pub fn new(inner: T) -> io::Result<Self> {
-        Ok(Self { socket: Socket::new(Foreign(inner))? })
+        let first = inner.as_fd().as_raw_fd();
+        Ok(Self { socket: Socket::new(Foreign { inner, first })? })
     }
 
     /// What it was made of.
     #[doc(alias = "get_ref")]
     pub fn inner(&self) -> &T {
-        &self.socket.io().0
+        &self.socket.io().inner
     }
 
     /// Gives it back.
     pub fn into_inner(self) -> T {
-        self.socket.into_io().0
+        self.socket.into_io().inner
     }
 
     /// Waits until there may be something to read.
@@ -101,7 +108,7 @@ impl<T: AsFd> AsyncFd<T> {
         &self,
         mut operation: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
-        self.socket.run(Direction::Read, |Foreign(io)| operation(io)).await
+        self.socket.run(Direction::Read, |io| operation(&io.inner)).await
     }
 
     /// Writes by `operation`, which is called again when there is room while it says `WouldBlock`.
@@ -117,7 +124,7 @@ impl<T: AsFd> AsyncFd<T> {
         &self,
         mut operation: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
-        self.socket.run(Direction::Write, |Foreign(io)| operation(io)).await
+        self.socket.run(Direction::Write, |io| operation(&io.inner)).await
     }
 
     /// Reads by `operation` if there may be something.
@@ -129,7 +136,7 @@ impl<T: AsFd> AsyncFd<T> {
         &self,
         mut operation: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
-        self.socket.try_io(Direction::Read, |Foreign(io)| operation(io))
+        self.socket.try_io(Direction::Read, |io| operation(&io.inner))
     }
 
     /// Writes by `operation` if there may be room.
@@ -141,7 +148,7 @@ impl<T: AsFd> AsyncFd<T> {
         &self,
         mut operation: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
-        self.socket.try_io(Direction::Write, |Foreign(io)| operation(io))
+        self.socket.try_io(Direction::Write, |io| operation(&io.inner))
     }
 }
 
@@ -152,7 +159,7 @@ impl<T: AsFd> Source for Foreign<T> {
         token: Token,
         interests: Interest,
     ) -> io::Result<()> {
-        SourceFd(&self.0.as_fd().as_raw_fd()).register(registry, token, interests)
+        SourceFd(&self.first).register(registry, token, interests)
     }
 
     fn reregister(
@@ -161,11 +168,11 @@ impl<T: AsFd> Source for Foreign<T> {
         token: Token,
         interests: Interest,
     ) -> io::Result<()> {
-        SourceFd(&self.0.as_fd().as_raw_fd()).reregister(registry, token, interests)
+        SourceFd(&self.inner.as_fd().as_raw_fd()).reregister(registry, token, interests)
     }
 
     fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
-        SourceFd(&self.0.as_fd().as_raw_fd()).deregister(registry)
+        SourceFd(&self.inner.as_fd().as_raw_fd()).deregister(registry)
     }
 }
 

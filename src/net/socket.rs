@@ -40,8 +40,17 @@ fn index(direction: Direction) -> usize {
 impl<S: Source> Socket<S> {
     /// Registers `io`, which does not block, with the runtime that this thread is in, or with the
     /// global one.
-    pub(crate) fn new(mut io: S) -> io::Result<Self> {
-        let driver = crate::runtime::driver()?;
+    pub(crate) fn new(io: S) -> io::Result<Self> {
+        Self::register(io, crate::runtime::driver()?)
+    }
+
+    /// Registers another source where this one is.
+    #[cfg(unix)]
+    pub(crate) fn beside(&self, io: S) -> io::Result<Self> {
+        Self::register(io, Arc::clone(&self.driver))
+    }
+
+    fn register(mut io: S, driver: Arc<Driver>) -> io::Result<Self> {
         let entry = driver.register(&mut io)?;
         Ok(Self {
             io: Some(io),
@@ -103,6 +112,15 @@ impl<S: Source> Socket<S> {
         mut operation: impl FnMut(&S) -> io::Result<R>,
     ) -> io::Result<R> {
         self.entry.try_io(direction, || operation(self.io()))
+    }
+
+    /// One try, as [`Entry::try_now`].
+    #[cfg(unix)]
+    pub(crate) fn try_now<R>(
+        &self,
+        mut operation: impl FnMut(&S) -> io::Result<R>,
+    ) -> io::Result<R> {
+        self.entry.try_now(|| operation(self.io()))
     }
 
     /// One poll of an operation without a future; `took_all` as in [`Entry::poll_io`].

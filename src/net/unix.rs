@@ -1,8 +1,10 @@
 //! Sockets of the file system.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::Shutdown;
+use std::os::fd::AsFd;
 use std::os::unix::net::{self as std_net, SocketAddr};
 use std::path::Path;
 use std::pin::Pin;
@@ -15,6 +17,7 @@ use super::split::sealed::Sealed;
 use super::split::{EndWriting, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use super::{socket::Socket, stream};
 use crate::reactor::Direction;
+use crate::util::budget;
 
 /// A Unix socket that accepts connections.
 pub struct UnixListener {
@@ -27,6 +30,11 @@ pub struct UnixStream {
 }
 
 /// A Unix socket for datagrams.
+///
+/// A datagram waits for room of this socket's own, and in the queue of who is to receive it. Of the
+/// latter Linux tells only who is [connected](Self::connect). So [`send_to`](Self::send_to) and
+/// [`try_send_to`](Self::try_send_to) try each time, and [`writable`](Self::writable) says little about
+/// them.
 pub struct UnixDatagram {
     socket: Socket<mio::net::UnixDatagram>,
 }
@@ -170,11 +178,46 @@ impl UnixDatagram {
 
     /// Sends a datagram to the socket at `path`.
     ///
+    /// While that one's queue is full, it waits by two more descriptors, one of them connected there.
+    ///
     /// # Errors
     ///
-    /// As `send_to` of std's socket.
+    /// As `send_to` of std's socket; and if it has to wait, and the system has no descriptors left.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, it has sent nothing.
     pub async fn send_to(&self, buf: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
-        self.socket.run(Direction::Write, |io| io.send_to(buf, path.as_ref())).await
+        let path = path.as_ref();
+        let attempt = || async {
+            poll_fn(budget::poll_proceed).await;
+            let result = self.try_send_to(buf, path);
+            match &result {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+                _ => {
+                    budget::spend();
+                    Some(result)
+                }
+            }
+        };
+        // Another registration is told how things are now, whatever was told of the first.
+        loop {
+            if let Some(result) = attempt().await {
+                return result;
+            }
+            let same = std_net::UnixDatagram::from(self.as_fd().try_clone_to_owned()?);
+            let same = self.socket.beside(mio::net::UnixDatagram::from_std(same))?;
+            same.ready(Direction::Write).await?;
+            if let Some(result) = attempt().await {
+                return result;
+            }
+            let peer = mio::net::UnixDatagram::unbound()?;
+            // If it does not take us, the next attempt finds out why; or it is connected with this
+            // socket, which its queue does not keep waiting then.
+            if peer.connect(path).is_ok() {
+                self.socket.beside(peer)?.ready(Direction::Write).await?;
+            }
+        }
     }
 
     /// Receives a datagram, and says whose it is.
@@ -201,7 +244,7 @@ impl UnixDatagram {
     ///
     /// `WouldBlock` if there is no room; else as [`send_to`](Self::send_to).
     pub fn try_send_to(&self, buf: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
-        self.socket.try_io(Direction::Write, |io| io.send_to(buf, path.as_ref()))
+        self.socket.try_now(|io| io.send_to(buf, path.as_ref()))
     }
 
     /// Receives a datagram if there is one.
@@ -231,7 +274,7 @@ impl UnixDatagram {
         self.socket.ready(Direction::Read).await
     }
 
-    /// Waits until there is room to send.
+    /// Waits until there is room to [`send`](Self::send).
     ///
     /// # Errors
     ///

@@ -9,6 +9,7 @@ use std::process::{self as std_process, ExitStatus, Output, Stdio};
 
 use super::Child;
 use super::orphans;
+use crate::executor;
 
 /// A program to start: [`std::process::Command`], with what waits.
 ///
@@ -187,7 +188,7 @@ impl Command {
 
     fn start(&mut self) -> io::Result<Child> {
         orphans::reap();
-        Child::new(self.std.spawn()?, self.kill_on_drop)
+        Child::new(executor::usually(|| self.std.spawn())?, self.kill_on_drop)
     }
 
     /// Starts the program now, and waits for its end.

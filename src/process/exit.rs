@@ -148,7 +148,8 @@ impl Watch {
             // Perhaps nobody waits any more.
             let _ = tx.send(());
         };
-        thread::Builder::new().name(format!("child {pid}")).stack_size(64 << 10).spawn(wait)?;
+        // With the usual stack, of which the waker of who waits may need as much as any code.
+        thread::Builder::new().name(format!("child {pid}")).spawn(wait)?;
         Ok(Self::Thread(rx))
     }
 }

@@ -118,6 +118,21 @@ impl Entry {
         self.attempt(direction, &mut operation, &|_| false).unwrap_or_else(would_block)
     }
 
+    /// One try, whatever is known of the source, which changes nothing of that: for what may be
+    /// refused for reasons of which the system does not tell.
+    #[cfg(unix)]
+    pub(crate) fn try_now<R>(&self, mut operation: impl FnMut() -> io::Result<R>) -> io::Result<R> {
+        loop {
+            if self.readiness.look().is_gone() {
+                return Err(super::gone());
+            }
+            match operation() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return result,
+            }
+        }
+    }
+
     /// Ends a wait, also of an operation that is dropped.
     pub(crate) fn leave(&self, direction: Direction, ticket: &mut Ticket) {
         self.event(direction).leave(ticket);
