@@ -52,6 +52,8 @@ pub(super) struct Context {
     asks: Cell<bool>,
     /// Whether it has blocked in place, and is at work without a seat since.
     blocked: Cell<bool>,
+    /// Whether who has called a user's code will go on to use the seat; written by `stay`.
+    stays: Cell<bool>,
 }
 
 thread_local! {
@@ -59,26 +61,23 @@ thread_local! {
     static CURRENT: Cell<*const Context> = const { Cell::new(ptr::null()) };
 }
 
-thread_local! {
-    /// Whether who called a user's code on this thread will go on to use its seat.
-    static STAYS: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Until the guard drops this thread leaves no seat, whatever it calls: a foreign waker between two
-/// tasks may do anything, even block in place, and then blocks the worker.
+/// Until the guard drops this thread does not leave the seat that it has here, whatever it calls: a
+/// foreign waker between two tasks may do anything, even block in place, and then blocks the worker.
+/// In a runtime that the waker enters meanwhile, the thread may leave its seat.
 pub(super) fn stay() -> impl Drop {
-    struct Restore(bool);
+    struct Restore(*const Context, bool);
     impl Drop for Restore {
         fn drop(&mut self) {
-            STAYS.set(self.0);
+            // SAFETY: who runs tasks has its context in a frame further up the stack than this guard.
+            if let Some(context) = unsafe { self.0.as_ref() } {
+                context.stays.set(self.1);
+            }
         }
     }
-    Restore(STAYS.replace(true))
-}
-
-/// Whether this thread must not leave its seat now.
-pub(super) fn stays() -> bool {
-    STAYS.get()
+    with_runner(|runner| {
+        let former = runner.is_some_and(|context| context.stays.replace(true));
+        Restore(runner.map_or(ptr::null(), ptr::from_ref), former)
+    })
 }
 
 impl Context {
@@ -95,6 +94,7 @@ impl Context {
             concerned: Cell::new(false),
             asks: Cell::new(false),
             blocked: Cell::new(false),
+            stays: Cell::new(false),
         }
     }
 
@@ -148,6 +148,11 @@ impl Context {
 
     pub(super) fn set_asks(&self, asks: bool) {
         self.asks.set(asks);
+    }
+
+    /// Whether the thread must not leave its seat now.
+    pub(super) fn stays(&self) -> bool {
+        self.stays.get()
     }
 
     /// Has a clock that stands still wait for this thread, which leaves its seat.

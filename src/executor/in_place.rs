@@ -54,7 +54,7 @@ struct Absence<'a> {
 
 impl<'a> Absence<'a> {
     fn begin(context: &'a Context) -> Option<Self> {
-        if context::stays() {
+        if context.stays() {
             return None;
         }
         let shared = context.shared();
