@@ -27,12 +27,13 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
+use super::address::{Address, Home};
 use super::context::{Context, Role};
 use super::threads::Threads;
-use super::{Address, Home, Shared, in_place};
+use super::{Shared, in_place};
 use crate::primitive::atomic::AtomicUsize;
 use crate::primitive::atomic::Ordering::Relaxed;
-use crate::task::{self, JoinHandle, List, Origin, Runnable, UNLISTED};
+use crate::task::{self, JoinHandle, List, Name, Origin, Runnable, UNLISTED};
 
 /// See the module's page.
 #[derive(Debug)]

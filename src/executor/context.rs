@@ -17,8 +17,9 @@ use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
+use super::Shared;
+use super::address::Home;
 use super::seat::Seat;
-use super::{Home, Shared};
 use crate::time::context::{self as timers, Host, Place};
 
 /// What a thread is to a runtime.

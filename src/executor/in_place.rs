@@ -33,8 +33,9 @@
 use std::sync::Arc;
 
 use super::context::{self, Context, Role};
+use super::owner::leave_for_good;
 use super::worker::{Left, Worker};
-use super::{Shared, guest, leave_for_good, seat};
+use super::{Shared, guest, seat};
 use crate::util::{budget, may_block};
 
 /// Runs `f`, which may block, on this thread; whoever else has work for its seat gets it.
