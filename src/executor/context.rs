@@ -192,11 +192,15 @@ impl Host for Context {
         }
     }
 
-    fn fire(&self) {
-        // SAFETY: a seat lives as long as the runtime.
-        let seat = unsafe { self.seat.get().as_ref() };
-        // SAFETY: we sit there, if anywhere.
-        unsafe { self.shared().fire_all(seat) };
+    fn firing(&self) -> Box<dyn FnOnce()> {
+        // SAFETY: whoever made this context keeps the runtime alive.
+        let (shared, seat) = (unsafe { self.home.share() }, self.seat.get());
+        Box::new(move || {
+            // SAFETY: a seat lives as long as the runtime.
+            let seat = unsafe { seat.as_ref() };
+            // SAFETY: we sit there, if anywhere: the caller calls this at once.
+            unsafe { shared.fire_all(seat) };
+        })
     }
 }
 
