@@ -261,7 +261,11 @@ impl<R, F: FnOnce() -> R> Future for Call<F> {
 
 /// Runs `f` on a thread where it may block. At the runtime's end it is dropped.
 #[track_caller]
-pub(crate) fn spawn_blocking<F, R>(shared: &Arc<Shared>, f: F, origin: Origin) -> JoinHandle<R>
+pub(crate) fn spawn_blocking<F, R, N: Name>(
+    shared: &Arc<Shared>,
+    f: F,
+    origin: Origin<N>,
+) -> JoinHandle<R>
 where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
@@ -298,10 +302,10 @@ pub(crate) fn ended() -> io::Error {
     io::Error::other("the runtime has ended; begin the operation in one that lives")
 }
 
-fn submit<F, R>(
+fn submit<F, R, N: Name>(
     shared: &Arc<Shared>,
     f: F,
-    origin: Origin,
+    origin: Origin<N>,
     at_end: AtEnd,
 ) -> (JoinHandle<R>, Option<Refused>)
 where
