@@ -546,3 +546,65 @@ fn a_foreign_waker_that_enters_another_runtime_may_block_there() {
     });
     assert_eq!(answer, Ok(7), "the seat of the other runtime was kept from its task");
 }
+
+/// Of two seats one is left, by a thread that blocks or by a guest, while on the other a task
+/// computes until another has run: one that waits behind it, or for a timer that was set on the seat
+/// that is left. Somebody comes for that.
+#[test]
+fn who_leaves_a_seat_leaves_somebody_to_look_after_the_others() {
+    let wait_for = |flag: &AtomicUsize, value: usize| {
+        let start = Instant::now();
+        while flag.load(SeqCst) < value {
+            assert!(start.elapsed() < Duration::from_secs(30), "nobody has come");
+            std::hint::spin_loop();
+        }
+    };
+    for (for_timer, as_guest) in [(false, false), (false, true), (true, false), (true, true)] {
+        let runtime = runtime(2);
+        // How far the two are, and whether the third has run.
+        let (stage, done) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (release, released) = mpsc::channel::<()>();
+        let raise = {
+            let done = Arc::clone(&done);
+            async move { done.store(1, SeqCst) }
+        };
+        let computes = {
+            let (stage, done) = (Arc::clone(&stage), Arc::clone(&done));
+            move |behind: Option<_>| async move {
+                stage.store(1, SeqCst);
+                wait_for(&stage, 2);
+                // The other seat is awake, so this wakes nobody.
+                drop(behind.map(annulus::spawn));
+                stage.store(3, SeqCst);
+                wait_for(&done, 1);
+            }
+        };
+        let leaves = async move {
+            let mut behind = Some(raise);
+            if for_timer {
+                let raise = behind.take().unwrap();
+                drop(annulus::spawn(async {
+                    time::sleep(Duration::from_millis(30)).await;
+                    raise.await;
+                }));
+                yield_now().await;
+            }
+            drop(annulus::spawn(computes(behind)));
+            wait_for(&stage, 1);
+            stage.store(2, SeqCst);
+            wait_for(&stage, 3);
+            if !as_guest {
+                block_in_place(|| released.recv().unwrap());
+            }
+        };
+        if as_guest {
+            runtime.block_on(leaves);
+            wait_for(&done, 1);
+        } else {
+            let task = runtime.spawn(leaves);
+            wait_for(&done, 1);
+            release.send(()).unwrap();
+            runtime.block_on(task).unwrap();
+        }
+    }
+}

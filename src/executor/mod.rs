@@ -234,11 +234,19 @@ impl Shared {
         queued || self.idle.awake(0).any(|seat| self.seats[seat].has_plenty())
     }
 
-    /// Whether timers or sockets wait for a seat that sleeps to look after them.
+    /// Whether timers or sockets wait for a seat that sleeps to look after them: as the keeper, if
+    /// all sleep, or as the sentinel, who looks after the tasks of those who are busy, too.
     fn lacks_keeper(&self, seat: usize) -> bool {
-        !self.idle.others_busy(seat)
-            && (self.timers.next(|_| Duration::ZERO) < self.idle.kept_until()
-                || self.reactor.lacks_watcher())
+        let idle = &self.idle;
+        if idle.others_busy(seat) {
+            if !idle.lacks_sentinel() {
+                return false;
+            }
+            if idle.awake(0).any(|seat| self.seats[seat].has_any()) {
+                return true;
+            }
+        }
+        self.timers.next(|_| Duration::ZERO) < idle.kept_until() || self.reactor.lacks_watcher()
     }
 
     /// A timer was set by a thread without a seat: has somebody wake up in time.
