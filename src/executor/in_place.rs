@@ -14,8 +14,9 @@
 //! ```
 //!
 //! The seat counts as asleep, and the first who claims it for work finds nobody to wake, and has
-//! the pool send a thread. So a short call that nobody notices costs a few locked instructions. A
-//! guest of `block_on` can take the seat in the meantime, too.
+//! the pool send a thread. So does who leaves it, if something waits that nobody looks after: tasks
+//! or timers of who may be in a long poll. A short call that nobody notices costs a few locked
+//! instructions. A guest of `block_on` can take the seat in the meantime, too.
 //!
 //! When the closure is done its thread sits down again, if nobody else sits there. If somebody
 //! does, the poll goes on without a seat, which is allowed: wakes go to the injector. After the
