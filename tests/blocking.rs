@@ -480,41 +480,131 @@ fn timers_are_set_wherever_the_runtime_is_entered() {
     support::block_on(time::sleep(short)); // any executor will do
 }
 
+/// Has a worker call `wake` between two tasks, as a foreign waker, and gives what it has returned.
+fn between_tasks<R, F>(runtime: &Runtime, wake: F) -> R
+where
+    R: Send + 'static,
+    F: Fn() -> R + Send + Sync + 'static,
+{
+    struct Foreign<R, F>(F, mpsc::Sender<R>);
+    impl<R: Send, F: Fn() -> R + Send + Sync> std::task::Wake for Foreign<R, F> {
+        fn wake(self: Arc<Self>) {
+            self.1.send(self.0()).unwrap();
+        }
+    }
+    let (tx, rx) = mpsc::channel();
+    let task = runtime.spawn(async move {
+        let waker = std::task::Waker::from(Arc::new(Foreign(wake, tx)));
+        let mut sleep = Box::pin(time::sleep(Duration::from_millis(1)));
+        let poll = sleep.as_mut().poll(&mut std::task::Context::from_waker(&waker));
+        assert!(poll.is_pending());
+        loop {
+            if let Ok(result) = rx.try_recv() {
+                return result;
+            }
+            time::sleep(Duration::from_millis(1)).await;
+        }
+    });
+    runtime.block_on(task).unwrap()
+}
+
 /// Between two tasks a worker calls wakers of others. One that blocks in place blocks it: who called
 /// goes on to use the seat, which nobody else may have by then.
 #[test]
 fn a_foreign_waker_that_blocks_in_place_keeps_the_seat() {
-    struct Blocks(Handle, Arc<AtomicUsize>);
-    impl std::task::Wake for Blocks {
-        fn wake(self: std::sync::Arc<Self>) {
-            let (ran, woken) = (Arc::new(AtomicUsize::new(0)), Arc::clone(&self.1));
-            block_in_place(|| {
-                let ran_there = Arc::clone(&ran);
-                drop(self.0.spawn(async move { _ = ran_there.fetch_add(1, SeqCst) }));
-                // There is nobody to run it: all that is seen here is a thread that should not be.
-                let start = Instant::now();
-                while ran.load(SeqCst) == 0 && start.elapsed() < Duration::from_millis(20) {
-                    thread::yield_now();
-                }
-                woken.store(1 + ran.load(SeqCst), SeqCst);
-            });
+    let runtime = runtime(1);
+    let handle = runtime.handle();
+    let ran = between_tasks(&runtime, move || {
+        let ran = Arc::new(AtomicUsize::new(0));
+        block_in_place(|| {
+            let ran_there = Arc::clone(&ran);
+            drop(handle.spawn(async move { _ = ran_there.fetch_add(1, SeqCst) }));
+            // There is nobody to run it: all that is seen here is a thread that should not be.
+            let start = Instant::now();
+            while ran.load(SeqCst) == 0 && start.elapsed() < Duration::from_millis(20) {
+                thread::yield_now();
+            }
+        });
+        ran.load(SeqCst)
+    });
+    assert_eq!(ran, 0, "a task ran while the only worker was in a waker");
+}
+
+/// What such a waker enters is another runtime, whose seat it may leave.
+#[test]
+fn a_foreign_waker_that_enters_another_runtime_may_block_there() {
+    let (here, there) = (runtime(1), runtime(1));
+    let answer = between_tasks(&here, move || {
+        let answer = async {
+            let (tx, rx) = mpsc::channel();
+            let task = annulus::spawn(async move { tx.send(7).unwrap() });
+            let answer = block_in_place(|| rx.recv_timeout(Duration::from_secs(30)));
+            task.await.unwrap();
+            answer
+        };
+        block_in_place(|| there.block_on(answer))
+    });
+    assert_eq!(answer, Ok(7), "the seat of the other runtime was kept from its task");
+}
+
+/// Of two seats one is left, by a thread that blocks or by a guest, while on the other a task
+/// computes until another has run: one that waits behind it, or for a timer that was set on the seat
+/// that is left. Somebody comes for that.
+#[test]
+fn who_leaves_a_seat_leaves_somebody_to_look_after_the_others() {
+    let wait_for = |flag: &AtomicUsize, value: usize| {
+        let start = Instant::now();
+        while flag.load(SeqCst) < value {
+            assert!(start.elapsed() < Duration::from_secs(30), "nobody has come");
+            std::hint::spin_loop();
+        }
+    };
+    for (for_timer, as_guest) in [(false, false), (false, true), (true, false), (true, true)] {
+        let runtime = runtime(2);
+        // How far the two are, and whether the third has run.
+        let (stage, done) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (release, released) = mpsc::channel::<()>();
+        let raise = {
+            let done = Arc::clone(&done);
+            async move { done.store(1, SeqCst) }
+        };
+        let computes = {
+            let (stage, done) = (Arc::clone(&stage), Arc::clone(&done));
+            move |behind: Option<_>| async move {
+                stage.store(1, SeqCst);
+                wait_for(&stage, 2);
+                // The other seat is awake, so this wakes nobody.
+                drop(behind.map(annulus::spawn));
+                stage.store(3, SeqCst);
+                wait_for(&done, 1);
+            }
+        };
+        let leaves = async move {
+            let mut behind = Some(raise);
+            if for_timer {
+                let raise = behind.take().unwrap();
+                drop(annulus::spawn(async {
+                    time::sleep(Duration::from_millis(30)).await;
+                    raise.await;
+                }));
+                yield_now().await;
+            }
+            drop(annulus::spawn(computes(behind)));
+            wait_for(&stage, 1);
+            stage.store(2, SeqCst);
+            wait_for(&stage, 3);
+            if !as_guest {
+                block_in_place(|| released.recv().unwrap());
+            }
+        };
+        if as_guest {
+            runtime.block_on(leaves);
+            wait_for(&done, 1);
+        } else {
+            let task = runtime.spawn(leaves);
+            wait_for(&done, 1);
+            release.send(()).unwrap();
+            runtime.block_on(task).unwrap();
         }
     }
-    let runtime = runtime(1);
-    let woken = Arc::new(AtomicUsize::new(0));
-    let handle = runtime.handle().clone();
-    let task = runtime.spawn({
-        let woken = Arc::clone(&woken);
-        async move {
-            let waker = std::task::Waker::from(Arc::new(Blocks(handle, Arc::clone(&woken))));
-            let mut sleep = Box::pin(time::sleep(Duration::from_millis(1)));
-            let poll = sleep.as_mut().poll(&mut std::task::Context::from_waker(&waker));
-            assert!(poll.is_pending());
-            while woken.load(SeqCst) == 0 {
-                time::sleep(Duration::from_millis(1)).await;
-            }
-        }
-    });
-    runtime.block_on(task).unwrap();
-    assert_eq!(woken.load(SeqCst), 1, "a task ran while the only worker was in a waker");
 }

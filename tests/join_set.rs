@@ -1,12 +1,15 @@
 //! Sets of tasks: each is joined once, in the order of their ends, and a dropped set ends all.
 
+use std::cell::RefCell;
 use std::future::{pending, ready};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
 
 use annulus::channel::oneshot;
-use annulus::task::JoinSet;
+use annulus::task::{JoinSet, LocalSet};
 use annulus::{Builder, Runtime, yield_now};
 use support::{Counted, Polled, now, rounds};
 
@@ -244,4 +247,47 @@ fn aborted_tasks_stay_in_the_set_until_they_are_joined() {
         }
         assert!(set.is_empty());
     });
+}
+
+/// Tasks of a `LocalSet` are joined like others, and one that was refused leaves no trace.
+#[test]
+fn local_tasks_are_joined_and_aborted() {
+    let refused = catch_unwind(AssertUnwindSafe(|| {
+        let mut set = JoinSet::new();
+        catch_unwind(AssertUnwindSafe(|| set.spawn_local(ready(1)))).unwrap_err();
+        (set.len(), set.try_join_next().is_none())
+    }));
+    assert_eq!(refused.unwrap(), (0, true));
+    annulus::block_on(LocalSet::new().run_until(async {
+        let (seen, mut set) = (Rc::new(RefCell::new(Vec::new())), JoinSet::new());
+        for n in 0..3 {
+            let seen = Rc::clone(&seen);
+            set.spawn_local(async move {
+                for _ in 0..3 - n {
+                    yield_now().await;
+                }
+                seen.borrow_mut().push(n);
+                Rc::new(n)
+            });
+        }
+        let stays = set.spawn_local(pending());
+        let mut joined = Vec::new();
+        for _ in 0..3 {
+            joined.push(*set.join_next().await.unwrap().unwrap());
+        }
+        assert_eq!((&joined, &*seen.borrow()), (&vec![2, 1, 0], &joined));
+        stays.abort();
+        assert!(set.join_next().await.unwrap().unwrap_err().is_cancelled());
+        // The set's drop ends what is left, in the `LocalSet`'s turn.
+        let guard = Rc::clone(&seen);
+        set.spawn_local(async move {
+            let _guard = guard;
+            pending().await
+        });
+        yield_now().await;
+        drop(set);
+        while Rc::strong_count(&seen) > 1 {
+            yield_now().await;
+        }
+    }));
 }

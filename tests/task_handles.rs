@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::future::{Future, pending, poll_fn};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
@@ -186,4 +187,34 @@ fn a_name_is_shown_by_handles_and_errors() {
     nameless.abort();
     let text = runtime.block_on(nameless).unwrap_err().to_string();
     assert!(text.starts_with("the task spawned at tests/task_handles.rs:"), "{text}");
+}
+
+/// The same for what blocks, and for what stays on its thread.
+#[test]
+fn a_name_is_given_to_all_kinds_of_tasks() {
+    let runtime = runtime(1);
+    let handle = runtime.handle();
+    let named = || task::Builder::new().name("sieve");
+    let shown = |debug: &dyn std::fmt::Debug| format!("{debug:?}").contains("name: \"sieve\"");
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let blocks = named().spawn_blocking_on(move || released.recv(), &handle);
+    assert!(shown(&blocks));
+    drop(release);
+    assert!(runtime.block_on(blocks).unwrap().is_err());
+    runtime.block_on(async {
+        let error = named().spawn_blocking(|| panic!("boom")).await.map(|()| 0).unwrap_err();
+        let text = error.to_string();
+        assert!(text.starts_with("the task `sieve` spawned at tests/task_handles.rs:"), "{text}");
+        let set = task::LocalSet::new();
+        let local = set.run_until(async {
+            let task = named().spawn_local(async { Rc::new(3) });
+            assert!(shown(&task));
+            let nameless = task::Builder::new().spawn_local(async {});
+            assert!(!format!("{nameless:?}").contains("name:"));
+            nameless.await.unwrap();
+            task.await
+        });
+        assert_eq!(*local.await.unwrap(), 3);
+    });
+    assert!(panic_text(|| named().spawn_local(async {})).contains("outside of a LocalSet"));
 }

@@ -29,7 +29,7 @@ const RANKS: [(&str, u32); 21] = [
 ];
 
 /// The files that may say `unsafe`.
-const UNSAFE: [&str; 46] = [
+const UNSAFE: [&str; 48] = [
     "channel/batch.rs",
     "channel/blocking.rs",
     "channel/core.rs",
@@ -44,8 +44,10 @@ const UNSAFE: [&str; 46] = [
     "channel/select/ends.rs",
     "channel/sender.rs",
     "channel/turn.rs",
+    "executor/address.rs",
     "executor/context.rs",
     "executor/mod.rs",
+    "executor/owner.rs",
     "executor/queue.rs",
     "executor/registry.rs",
     "executor/seat.rs",

@@ -1,17 +1,18 @@
 //! The clock that tests move, and ticks and limits by it.
 
+use std::cell::RefCell;
 use std::future::{Future, pending};
 use std::pin::pin;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
-use std::sync::{Arc, mpsc};
-use std::task::{Poll, Waker};
+use std::sync::{Arc, OnceLock, mpsc};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 
 use annulus::time::{
     self, Duration, Elapsed, Instant, MissedTickBehavior, interval, interval_at, sleep, timeout,
 };
-use annulus::{Builder, Runtime, join, yield_now};
+use annulus::{Builder, EnterGuard, Handle, Runtime, join, yield_now};
 
 use self::support::{Polled, panic_text};
 
@@ -397,4 +398,35 @@ fn a_runtime_ends_while_time_passes() {
         drop(runtime);
         assert!(task.is_finished());
     }
+}
+
+/// A waker that `advance` calls drops the guard by which the thread is in the runtime, which nobody
+/// else holds any more then.
+#[test]
+fn a_waker_that_leaves_the_runtime() {
+    thread_local! {
+        static INSIDE: RefCell<Option<EnterGuard<'static>>> = const { RefCell::new(None) };
+    }
+    struct Leaves(AtomicUsize);
+    impl Wake for Leaves {
+        fn wake(self: Arc<Self>) {
+            assert!(INSIDE.take().is_some(), "the clock has moved by itself");
+            self.0.fetch_add(1, SeqCst);
+        }
+    }
+    static HANDLE: OnceLock<Handle> = OnceLock::new();
+    let runtime = paused(1);
+    INSIDE.set(Some(HANDLE.get_or_init(|| runtime.handle()).enter()));
+    // Holds the clock back.
+    let (release, released) = mpsc::channel::<()>();
+    let blocks = runtime.spawn_blocking(move || released.recv());
+    let leaves = Arc::new(Leaves(AtomicUsize::new(0)));
+    let waker = Waker::from(Arc::clone(&leaves));
+    let mut sleep = pin!(time::sleep(Duration::from_secs(1)));
+    assert!(sleep.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    drop(time::advance(Duration::from_secs(1)));
+    assert_eq!(leaves.0.load(SeqCst), 1);
+    assert!(Handle::try_current().is_none());
+    drop(release);
+    runtime.block_on(blocks).unwrap().unwrap_err();
 }

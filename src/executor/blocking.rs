@@ -31,12 +31,13 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
+use super::address::{Address, Home};
 use super::context::{Context, Role};
 use super::threads::Threads;
-use super::{Address, Home, Shared, in_place};
+use super::{Shared, in_place};
 use crate::primitive::atomic::AtomicUsize;
 use crate::primitive::atomic::Ordering::Relaxed;
-use crate::task::{self, JoinHandle, List, Origin, Runnable, UNLISTED};
+use crate::task::{self, JoinHandle, List, Name, Origin, Runnable, UNLISTED};
 
 /// See the module's page.
 #[derive(Debug)]
@@ -274,7 +275,11 @@ impl<R, F: FnOnce() -> R> Future for Call<F> {
 
 /// Runs `f` on a thread where it may block. At the runtime's end it is dropped.
 #[track_caller]
-pub(crate) fn spawn_blocking<F, R>(shared: &Arc<Shared>, f: F, origin: Origin) -> JoinHandle<R>
+pub(crate) fn spawn_blocking<F, R, N: Name>(
+    shared: &Arc<Shared>,
+    f: F,
+    origin: Origin<N>,
+) -> JoinHandle<R>
 where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
@@ -311,10 +316,10 @@ pub(crate) fn ended() -> io::Error {
     io::Error::other("the runtime has ended; begin the operation in one that lives")
 }
 
-fn submit<F, R>(
+fn submit<F, R, N: Name>(
     shared: &Arc<Shared>,
     f: F,
-    origin: Origin,
+    origin: Origin<N>,
     at_end: AtEnd,
 ) -> (JoinHandle<R>, Option<Refused>)
 where

@@ -17,8 +17,9 @@ use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
+use super::Shared;
+use super::address::Home;
 use super::seat::Seat;
-use super::{Home, Shared};
 use crate::time::context::{self as timers, Host, Place};
 
 /// What a thread is to a runtime.
@@ -52,6 +53,8 @@ pub(super) struct Context {
     asks: Cell<bool>,
     /// Whether it has blocked in place, and is at work without a seat since.
     blocked: Cell<bool>,
+    /// Whether who has called a user's code will go on to use the seat; written by `stay`.
+    stays: Cell<bool>,
 }
 
 thread_local! {
@@ -59,26 +62,23 @@ thread_local! {
     static CURRENT: Cell<*const Context> = const { Cell::new(ptr::null()) };
 }
 
-thread_local! {
-    /// Whether who called a user's code on this thread will go on to use its seat.
-    static STAYS: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Until the guard drops this thread leaves no seat, whatever it calls: a foreign waker between two
-/// tasks may do anything, even block in place, and then blocks the worker.
+/// Until the guard drops this thread does not leave the seat that it has here, whatever it calls: a
+/// foreign waker between two tasks may do anything, even block in place, and then blocks the worker.
+/// In a runtime that the waker enters meanwhile, the thread may leave its seat.
 pub(super) fn stay() -> impl Drop {
-    struct Restore(bool);
+    struct Restore(*const Context, bool);
     impl Drop for Restore {
         fn drop(&mut self) {
-            STAYS.set(self.0);
+            // SAFETY: who runs tasks has its context in a frame further up the stack than this guard.
+            if let Some(context) = unsafe { self.0.as_ref() } {
+                context.stays.set(self.1);
+            }
         }
     }
-    Restore(STAYS.replace(true))
-}
-
-/// Whether this thread must not leave its seat now.
-pub(super) fn stays() -> bool {
-    STAYS.get()
+    with_runner(|runner| {
+        let former = runner.is_some_and(|context| context.stays.replace(true));
+        Restore(runner.map_or(ptr::null(), ptr::from_ref), former)
+    })
 }
 
 impl Context {
@@ -95,6 +95,7 @@ impl Context {
             concerned: Cell::new(false),
             asks: Cell::new(false),
             blocked: Cell::new(false),
+            stays: Cell::new(false),
         }
     }
 
@@ -150,6 +151,11 @@ impl Context {
         self.asks.set(asks);
     }
 
+    /// Whether the thread must not leave its seat now.
+    pub(super) fn stays(&self) -> bool {
+        self.stays.get()
+    }
+
     /// Has a clock that stands still wait for this thread, which leaves its seat.
     pub(super) fn set_blocked(&self) {
         if !self.blocked.replace(true) {
@@ -186,11 +192,15 @@ impl Host for Context {
         }
     }
 
-    fn fire(&self) {
-        // SAFETY: a seat lives as long as the runtime.
-        let seat = unsafe { self.seat.get().as_ref() };
-        // SAFETY: we sit there, if anywhere.
-        unsafe { self.shared().fire_all(seat) };
+    fn firing(&self) -> Box<dyn FnOnce()> {
+        // SAFETY: whoever made this context keeps the runtime alive.
+        let (shared, seat) = (unsafe { self.home.share() }, self.seat.get());
+        Box::new(move || {
+            // SAFETY: a seat lives as long as the runtime.
+            let seat = unsafe { seat.as_ref() };
+            // SAFETY: we sit there, if anywhere: the caller calls this at once.
+            unsafe { shared.fire_all(seat) };
+        })
     }
 }
 

@@ -14,8 +14,9 @@
 //! ```
 //!
 //! The seat counts as asleep, and the first who claims it for work finds nobody to wake, and has
-//! the pool send a thread. So a short call that nobody notices costs a few locked instructions. A
-//! guest of `block_on` can take the seat in the meantime, too.
+//! the pool send a thread. So does who leaves it, if something waits that nobody looks after: tasks
+//! or timers of who may be in a long poll. A short call that nobody notices costs a few locked
+//! instructions. A guest of `block_on` can take the seat in the meantime, too.
 //!
 //! When the closure is done its thread sits down again, if nobody else sits there. If somebody
 //! does, the poll goes on without a seat, which is allowed: wakes go to the injector. After the
@@ -33,8 +34,9 @@
 use std::sync::Arc;
 
 use super::context::{self, Context, Role};
+use super::owner::leave_for_good;
 use super::worker::{Left, Worker};
-use super::{Shared, guest, leave_for_good, seat};
+use super::{Shared, guest, seat};
 use crate::util::{budget, may_block};
 
 /// Runs `f`, which may block, on this thread; whoever else has work for its seat gets it.
@@ -54,7 +56,7 @@ struct Absence<'a> {
 
 impl<'a> Absence<'a> {
     fn begin(context: &'a Context) -> Option<Self> {
-        if context::stays() {
+        if context.stays() {
             return None;
         }
         let shared = context.shared();

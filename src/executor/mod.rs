@@ -22,6 +22,7 @@
 //! elsewhere goes to the injector. A worker runs its slot, then its ring, then a share of the
 //! injector, then looks at the other seats ([`worker`]), then sleeps ([`idle`]).
 
+mod address;
 mod blocking;
 mod context;
 mod driver;
@@ -29,6 +30,7 @@ mod guest;
 mod idle;
 mod in_place;
 mod injector;
+mod owner;
 mod processor;
 mod queue;
 mod registry;
@@ -44,41 +46,38 @@ mod worker;
 
 use std::fmt;
 use std::future::Future;
+#[cfg(feature = "net")]
 use std::io;
-use std::ptr::NonNull;
 use std::sync::{Arc, Weak};
-use std::thread;
 use std::time::{Duration, Instant};
 
+use self::address::{Address, Home};
 pub(crate) use self::blocking::spawn_blocking;
 #[cfg(any(feature = "fs", feature = "net"))]
 pub(crate) use self::blocking::{AtEnd, ended, try_spawn_blocking};
 pub(crate) use self::context::Entered;
-use self::context::Role;
 pub(crate) use self::guest::block_on;
 use self::idle::Idle;
 pub(crate) use self::idle::MAX_SEATS;
 pub(crate) use self::in_place::block_in_place;
 use self::injector::Injector;
-use self::registry::{OUTSIDE, Registry};
+pub(crate) use self::owner::start;
+use self::registry::Registry;
 use self::seat::Seat;
 use self::sharing::Sharing;
-use self::slack::Punctual;
 #[cfg(all(unix, feature = "process"))]
 pub(crate) use self::slack::usually;
 use self::threads::Threads;
 pub(crate) use self::threads::{Hook, ThreadSettings};
-use crate::primitive::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
+use crate::primitive::atomic::Ordering::{Relaxed, SeqCst};
 use crate::primitive::atomic::{AtomicUsize, fence};
-use crate::primitive::may_spin;
 use crate::reactor::Reactor;
 use crate::task::{
-    self, Completed, JoinHandle, List, Name, Origin, PanicHook, Runnable, Schedule, UNLISTED,
-    catch_quietly,
+    self, JoinHandle, List, Name, Origin, PanicHook, Runnable, Schedule, UNLISTED, catch_quietly,
 };
 use crate::time::Timers;
 use crate::tuning::JOIN_LAST;
-use crate::util::{CachePadded, WakeBatch, budget, may_block};
+use crate::util::{CachePadded, WakeBatch};
 
 /// Workers are to leave.
 const SHUTDOWN: usize = 1;
@@ -119,96 +118,6 @@ pub(crate) struct Settings {
     pub(crate) blocking_threads: usize,
     pub(crate) keep_alive: Duration,
     pub(crate) on_panic: Option<PanicHook>,
-}
-
-/// Where a task goes when it is woken: the `Shared` of its runtime.
-///
-/// The pointer is good as long as the task is not complete, because the last thread of the
-/// runtime leaves only when every task is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Home(NonNull<Shared>);
-
-impl Home {
-    fn of(shared: &Arc<Shared>) -> Self {
-        // From the `Arc` and not from a reference, so that `Arc::from_raw` may take it.
-        // SAFETY: an `Arc` is never null.
-        Self(unsafe { NonNull::new_unchecked(Arc::as_ptr(shared).cast_mut()) })
-    }
-
-    /// # Safety
-    ///
-    /// The runtime is there as long as the reference is used.
-    unsafe fn shared<'a>(self) -> &'a Shared {
-        // SAFETY: the contract.
-        unsafe { self.0.as_ref() }
-    }
-
-    /// # Safety
-    ///
-    /// The runtime is there until this returns.
-    unsafe fn share(self) -> Arc<Shared> {
-        // SAFETY: the contract; `Home` points into an `Arc`.
-        unsafe {
-            Arc::increment_strong_count(self.0.as_ptr());
-            Arc::from_raw(self.0.as_ptr())
-        }
-    }
-}
-
-/// A task's home, and in the bits that its alignment leaves free, in which shard of the registry
-/// the task is listed.
-#[derive(Clone, Copy)]
-struct Address(NonNull<Shared>);
-
-const SHARD: usize = align_of::<Shared>() - 1;
-const _: () = assert!(OUTSIDE <= SHARD);
-
-impl Address {
-    fn new(home: Home, seat: Option<usize>) -> Self {
-        Self(home.0.map_addr(|address| address | seat.unwrap_or(OUTSIDE)))
-    }
-
-    fn home(self) -> Home {
-        let home = self.0.as_ptr().map_addr(|address| address & !SHARD);
-        // SAFETY: it is the pointer that `new` was given.
-        Home(unsafe { NonNull::new_unchecked(home) })
-    }
-
-    fn shard(self) -> usize {
-        self.0.addr().get() & SHARD
-    }
-}
-
-impl Schedule for Address {
-    #[inline]
-    fn schedule(&self, task: Runnable) {
-        let home = self.home();
-        context::with_seat(home, |seat| match seat {
-            // SAFETY: the task is not complete, so the runtime is there; this thread sits there.
-            Some((seat, _)) => unsafe { home.shared().schedule_here(seat, task) },
-            None => {
-                // Once pushed, the task may run, and be the last, before we have woken anybody.
-                // SAFETY: as above.
-                let shared = unsafe { home.share() };
-                shared.inject(List::from(task));
-            }
-        });
-    }
-
-    #[cold]
-    fn panic_hook(&self) -> Option<PanicHook> {
-        // SAFETY: as in `completed`, which comes later.
-        unsafe { self.home().shared() }.on_panic.clone()
-    }
-
-    fn completed(&self, task: Completed) {
-        // SAFETY: called by a worker of the runtime, or under `Shared::spawn`.
-        let shared = unsafe { self.home().shared() };
-        let here = context::with_seat(self.home(), |seat| seat.map(|(_, index)| index));
-        // SAFETY: this thread sits there, and the task was listed where its address says.
-        let waits = unsafe { shared.registry.remove(here, self.shard(), task) };
-        shared.wake(waits.filter(|&seat| shared.idle.claim_this(seat)));
-    }
 }
 
 impl Shared {
@@ -328,11 +237,19 @@ impl Shared {
         queued || self.idle.awake(0).any(|seat| self.seats[seat].has_plenty())
     }
 
-    /// Whether timers or sockets wait for a seat that sleeps to look after them.
+    /// Whether timers or sockets wait for a seat that sleeps to look after them: as the keeper, if
+    /// all sleep, or as the sentinel, who looks after the tasks of those who are busy, too.
     fn lacks_keeper(&self, seat: usize) -> bool {
-        !self.idle.others_busy(seat)
-            && (self.timers.next(|_| Duration::ZERO) < self.idle.kept_until()
-                || self.reactor.lacks_watcher())
+        let idle = &self.idle;
+        if idle.others_busy(seat) {
+            if !idle.lacks_sentinel() {
+                return false;
+            }
+            if idle.awake(0).any(|seat| self.seats[seat].has_any()) {
+                return true;
+            }
+        }
+        self.timers.next(|_| Duration::ZERO) < idle.kept_until() || self.reactor.lacks_watcher()
     }
 
     /// A timer was set by a thread without a seat: has somebody wake up in time.
@@ -395,51 +312,6 @@ impl Shared {
     /// thread that would wait for itself does not wait.
     pub(crate) fn wait_for_end(self: &Arc<Self>, deadline: Option<Instant>) -> bool {
         !context::belongs_to(Home::of(self)) && self.crew.wait(deadline)
-    }
-
-    /// Every seat is left for good: drops every future that is left.
-    ///
-    /// This thread sits nowhere either, so that what it wakes and completes comes by the ways of
-    /// who sits nowhere.
-    ///
-    /// # Safety
-    ///
-    /// Nobody sits on any seat, or will.
-    unsafe fn drop_tasks(&self) {
-        let drop_queued = || {
-            let queued = || {
-                self.seats.iter().find_map(|seat| {
-                    // SAFETY: this thread stands for the owners of all queues.
-                    seat.take_slot().or_else(|| unsafe { seat.queue.pop() })
-                })
-            };
-            let shared = || self.injector.pop().or_else(|| self.late.pop());
-            while let Some(task) = queued().or_else(shared) {
-                // A drop may wait for messages; with nothing left it would do so for ever.
-                budget::refill();
-                if let Some(again) = task.run() {
-                    self.injector.push(List::from(again));
-                }
-            }
-        };
-        // SAFETY: nobody sits anywhere, and the registry is closed.
-        unsafe { self.registry.abort_all() };
-        drop_queued();
-        // Before the wait for who blocks in place, who may wait for a timer or a socket.
-        self.timers.close(wake_all);
-        self.reactor.close();
-        let mut waits = 0;
-        // SAFETY: the contract.
-        while !unsafe { self.registry.is_empty() } {
-            // A task whose last wake is under way will be queued in a moment; one that has blocked
-            // in place, some day.
-            waits += 1;
-            match waits < 100 {
-                true => thread::yield_now(),
-                false => thread::sleep(Duration::from_millis(1)),
-            }
-            drop_queued();
-        }
     }
 }
 
@@ -514,64 +386,6 @@ pub(crate) fn current() -> Option<Arc<Shared>> {
 pub(crate) fn driver_here() -> Option<io::Result<Arc<crate::reactor::Driver>>> {
     // SAFETY: a runtime stays alive while a thread is in it.
     context::current().map(|(home, _)| unsafe { home.shared() }.driver())
-}
-
-/// Starts a background thread for each seat.
-pub(crate) fn start(settings: Settings) -> io::Result<Arc<Shared>> {
-    task::register_waker();
-    // The first time it reads files, for which a worker might find no descriptor later on.
-    let _ = may_spin();
-    let seats = settings.seats;
-    let shared = Arc::new_cyclic(|this| Shared::new(settings, Weak::clone(this)));
-    for index in 0..seats {
-        let number = shared.crew.announce();
-        // The first is counted before it starts, and the others while it is there.
-        let number = number.expect("a runtime that starts has not ended");
-        match Threads::start(&shared, number, move |shared| background(shared, index)) {
-            Ok(thread) => shared.seats[index].set_owner(thread),
-            Err(error) => {
-                // The seats without a thread never leave, so count them as gone.
-                shared.threads.fetch_sub(seats - index, AcqRel);
-                shared.shut_down();
-                shared.wait_for_end(None);
-                return Err(error);
-            }
-        }
-    }
-    Ok(shared)
-}
-
-/// The life of a seat's own thread.
-fn background(shared: &Arc<Shared>, index: usize) {
-    let context = context::Context::new(shared, Role::Owner);
-    let _inside = context.enter();
-    let _no_blocking = may_block::forbid();
-    let _punctual = Punctual::new();
-    let seat = &shared.seats[index];
-    loop {
-        while !seat.take_go(false) {
-            if seat.is_retired() {
-                return;
-            }
-            thread::park();
-        }
-        // Whoever sends "go" has counted us as searching.
-        let mut worker = worker::Worker::sit(shared, &context, index, false);
-        match worker.work(|| false) {
-            worker::Left::LentSeat | worker::Left::Called => {}
-            worker::Left::Shutdown => break,
-        }
-    }
-    leave_for_good(shared);
-}
-
-/// Nobody will sit any more on the seat that the caller has left.
-fn leave_for_good(shared: &Shared) {
-    // Ordering: AcqRel, so that the last one sees what the others did on their seats.
-    if shared.threads.fetch_sub(1, AcqRel) == 1 {
-        // SAFETY: nobody is sent to a seat that was left for good, and none other is left.
-        unsafe { shared.drop_tasks() };
-    }
 }
 
 impl fmt::Debug for Shared {

@@ -312,3 +312,30 @@ fn the_last_to_sleep_waits_in_the_poll() {
         assert!(waits | other.join().unwrap());
     });
 }
+
+/// The last to sleep finds the other in the poll, who is nudged, and looks up in vain. It does not
+/// leave the poll to who has fallen asleep meanwhile (`executor/worker/park.rs`).
+#[test]
+fn who_is_nudged_goes_back_to_the_poll() {
+    loom::model(|| {
+        // The other is in the poll, and its bit is set.
+        let (poller, parked) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicUsize::new(2)));
+        let comes =
+            |poller: &AtomicBool| poller.compare_exchange(false, true, Acquire, Relaxed).is_ok();
+        let last = thread::spawn({
+            let (poller, parked) = (Arc::clone(&poller), Arc::clone(&parked));
+            move || {
+                parked.fetch_or(1, Release);
+                asleep::settle();
+                let others_sleep = parked.load(Relaxed) | 1 == 3;
+                others_sleep && comes(&poller)
+            }
+        });
+        poller.store(false, Release);
+        // As after `driver::wait`.
+        asleep::settle();
+        let others_sleep = parked.load(Relaxed) | 2 == 3;
+        let waits = others_sleep && comes(&poller);
+        assert!(waits | last.join().unwrap());
+    });
+}

@@ -37,6 +37,53 @@ impl Builder {
             Err(nameless) => handle.0.spawn(future, nameless),
         }
     }
+
+    /// Runs a closure that blocks, as [`spawn_blocking`](crate::spawn_blocking) does.
+    ///
+    /// # Panics
+    ///
+    /// If a thread is needed, there is none, and the system refuses to start one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let task = annulus::task::Builder::new().name("digest").spawn_blocking(|| 6 * 7);
+    /// assert_eq!(annulus::block_on(task).unwrap(), 42);
+    /// ```
+    #[track_caller]
+    pub fn spawn_blocking<F, R>(self, f: F) -> JoinHandle<R>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        self.run_blocking(&here(), f)
+    }
+
+    /// Runs a closure that blocks, in the runtime of `handle`.
+    ///
+    /// # Panics
+    ///
+    /// If a thread is needed, there is none, and the system refuses to start one.
+    #[track_caller]
+    pub fn spawn_blocking_on<F, R>(self, f: F, handle: &Handle) -> JoinHandle<R>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        self.run_blocking(&handle.0, f)
+    }
+
+    #[track_caller]
+    fn run_blocking<F, R>(self, shared: &Arc<Shared>, f: F) -> JoinHandle<R>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        match self.origin() {
+            Ok(named) => executor::spawn_blocking(shared, f, named),
+            Err(nameless) => executor::spawn_blocking(shared, f, nameless),
+        }
+    }
 }
 
 impl<T: Send + 'static> JoinSet<T> {

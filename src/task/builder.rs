@@ -1,5 +1,9 @@
 //! Settings for a task, which is: a name.
 
+use std::future::Future;
+
+use super::join::JoinHandle;
+use super::local;
 use super::raw::Origin;
 
 /// Settings for a task: a name, for debugging.
@@ -33,6 +37,36 @@ impl Builder {
     pub fn name(mut self, name: impl Into<Box<str>>) -> Self {
         self.name = Some(name.into());
         self
+    }
+
+    /// Runs a future as a task of the [`LocalSet`](super::LocalSet) that this is called in.
+    ///
+    /// See [`spawn_local`](super::spawn_local).
+    ///
+    /// # Panics
+    ///
+    /// Outside of a set: neither in a task of one nor in its `run_until`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use annulus::task::{Builder, LocalSet};
+    ///
+    /// annulus::block_on(LocalSet::new().run_until(async {
+    ///     let task = Builder::new().name("counter").spawn_local(async { std::rc::Rc::new(1) });
+    ///     assert_eq!(*task.await.unwrap(), 1);
+    /// }));
+    /// ```
+    #[track_caller]
+    pub fn spawn_local<F>(self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        match self.origin() {
+            Ok(named) => local::spawn_from(future, named),
+            Err(nameless) => local::spawn_from(future, nameless),
+        }
     }
 
     /// Where the task comes from, by whether it has a name.

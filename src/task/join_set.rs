@@ -27,7 +27,8 @@ use slab::Slab;
 use super::abort::AbortHandle;
 use super::error::JoinError;
 use super::join::JoinHandle;
-use super::raw::catch_quietly;
+use super::local;
+use super::raw::{Origin, catch_quietly};
 use crate::util::SpinLock;
 use crate::wait::Event;
 use crate::wait::queue::Ticket;
@@ -163,6 +164,40 @@ impl<T> JoinSet<T> {
         let handle = spawn(end);
         mem::forget(refused);
         entry.insert(handle).abort_handle()
+    }
+
+    /// Runs a future as a task of this set and of the [`LocalSet`](super::LocalSet) that this is
+    /// called in.
+    ///
+    /// See [`spawn_local`](super::spawn_local).
+    ///
+    /// # Panics
+    ///
+    /// Outside of a `LocalSet`: neither in a task of one nor in its `run_until`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use annulus::task::{JoinSet, LocalSet};
+    ///
+    /// annulus::block_on(LocalSet::new().run_until(async {
+    ///     let (shared, mut set) = (Rc::new(20), JoinSet::new());
+    ///     for n in 0..3 {
+    ///         let shared = Rc::clone(&shared);
+    ///         set.spawn_local(async move { *shared + n });
+    ///     }
+    ///     assert_eq!(set.join_all().await.iter().sum::<i32>(), 63);
+    /// }));
+    /// ```
+    #[track_caller]
+    pub fn spawn_local<F>(&mut self, future: F) -> AbortHandle
+    where
+        F: Future<Output = T> + 'static,
+        T: 'static,
+    {
+        let origin = Origin::caller();
+        self.add(future, |member| local::spawn_from(member, origin))
     }
 
     /// Waits for the next task to end; `None` if the set is empty.

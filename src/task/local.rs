@@ -28,7 +28,7 @@ use pin_project_lite::pin_project;
 use super::join::JoinHandle;
 use super::list::List;
 use super::live::{Live, UNLISTED};
-use super::raw::{self, Completed, Origin, Runnable, Schedule, catch_quietly};
+use super::raw::{self, Completed, Name, Origin, Runnable, Schedule, catch_quietly};
 use crate::tuning::LOCAL_RUNS;
 use crate::util::{SpinLock, budget};
 use crate::wait::Event;
@@ -176,6 +176,16 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
+    spawn_from(future, Origin::caller())
+}
+
+/// As [`spawn_local`], for a task that comes from elsewhere.
+#[track_caller]
+pub(super) fn spawn_from<F, N: Name>(future: F, origin: Origin<N>) -> JoinHandle<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
     let current = CURRENT.get();
     assert!(
         !current.is_null(),
@@ -183,13 +193,17 @@ where
          spawn_local of the set"
     );
     // SAFETY: a set that is current is there, and this is its thread.
-    unsafe { spawn_on(current, future, Origin::caller()) }
+    unsafe { spawn_on(current, future, origin) }
 }
 
 /// # Safety
 ///
 /// `shared` is from the `Arc` of a set that is there, and the caller is its owner.
-unsafe fn spawn_on<F>(shared: *const Shared, future: F, origin: Origin) -> JoinHandle<F::Output>
+unsafe fn spawn_on<F, N: Name>(
+    shared: *const Shared,
+    future: F,
+    origin: Origin<N>,
+) -> JoinHandle<F::Output>
 where
     F: Future + 'static,
     F::Output: 'static,

@@ -14,8 +14,9 @@ pub(crate) trait Host {
     /// A timer has been set on this thread that is the first of its shard to be due.
     fn hurry(&self, deadline: u64);
 
-    /// The clock has been moved: fires what is due.
-    fn fire(&self);
+    /// The clock has been moved: gives what fires all that is due. It is to be called after the
+    /// host is left alone, since a waker may take it away.
+    fn firing(&self) -> Box<dyn FnOnce()>;
 }
 
 /// Where a thread sets its timers. A part of the host, which is at hand without a call of it.
@@ -88,7 +89,8 @@ pub(super) fn place<R>(f: impl FnOnce(Option<&Place>) -> R) -> R {
     f(HERE.get().map(|here| unsafe { &*here.place }))
 }
 
-/// Calls `f` with this thread's host, if it is in a runtime.
+/// Calls `f` with this thread's host, if it is in a runtime. No code of a user's runs in `f`, as in
+/// [`place`].
 pub(super) fn with<R>(f: impl FnOnce(Option<&dyn Host>) -> R) -> R {
     // SAFETY: the contract of `set`; `f` runs on this thread, below the frame of the host.
     f(HERE.get().map(|here| unsafe { &*here.host }))

@@ -86,7 +86,8 @@ pub fn resume() {
 pub fn advance(duration: Duration) -> Advance {
     let advanced = in_runtime(|host| host.place().timers().clock().advance(duration));
     assert!(advanced, "this runtime's clock runs; call `time::pause` first");
-    in_runtime(|host| host.fire());
+    let fire = in_runtime(|host| host.firing());
+    fire();
     Advance { yielded: false }
 }
 

@@ -1,5 +1,6 @@
 //! Aborts at every await point there is.
 
+use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::{Arc, OnceLock};
@@ -188,6 +189,8 @@ async fn abort_at<F: Future>(point: usize, me: Arc<OnceLock<AbortHandle>>, futur
 
 #[test]
 fn at_every_await_point() {
+    // Fewer in a round in which the other worker is always faster.
+    let most = Cell::new(0);
     commit(|| {
         let runtime = Builder::new().worker_threads(2).build().unwrap();
         let common = Common::new();
@@ -199,7 +202,7 @@ fn at_every_await_point() {
             me.set(task.abort_handle()).unwrap();
             match runtime.block_on(task) {
                 Ok(()) => {
-                    assert!(point > 20, "it has many points");
+                    most.set(point.max(most.get()));
                     break;
                 }
                 Err(error) => assert!(error.is_cancelled()),
@@ -212,6 +215,7 @@ fn at_every_await_point() {
         assert_eq!(common.semaphore.available_permits(), 2);
         assert_eq!(Arc::strong_count(&common), 1);
     });
+    assert!(most.get() > 20, "it has many points");
 }
 
 /// The same for tasks of a set that stay on their thread.

@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 
 use super::Worker;
 use crate::executor::{Shared, driver};
+use crate::primitive::atomic::Ordering::SeqCst;
+use crate::primitive::atomic::fence;
 use crate::tuning::{LONGEST_NAP, NAP, POLLS_PER_CLOCK};
 
 /// How long a seat sleeps.
@@ -106,12 +108,16 @@ impl Worker<'_> {
             let seated = || is_guest || !seat.has_guest();
             let stay = || !seat.has_go(is_guest) && !called() && seated();
             let reactor = &self.shared.reactor;
-            // Who falls asleep last does wait there: it sees us asleep, or we do not see it awake.
+            // Who falls asleep last does wait there: it sees us asleep, and finds the poll free, or we
+            // do not see it awake.
             let leave = self.looks.often() && self.shared.idle.others_busy(self.index);
             let watch = reactor.exists() && !leave && self.ready.is_empty() && seated();
             // The guest that had the bit may have left without sending us: what was fetched is told soon.
             let limit = nap.or((!self.ready.is_empty()).then_some(NAP));
             let watched = driver::wait(reactor, limit, &mut self.ready, watch, stay);
+            // Ordering: pairs with the fence in `Idle::park`. Who has fallen asleep meanwhile, and
+            // found us in the poll, is seen asleep when we come to the poll again.
+            fence(SeqCst);
             self.watched |= watched;
             if watched && !is_guest {
                 seat.leave_poll_to_guest();
