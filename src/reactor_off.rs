@@ -4,10 +4,10 @@ use std::thread::ThreadId;
 use std::time::Duration;
 
 #[derive(Debug, Default)]
-pub(crate) struct Reactor;
+pub(crate) struct Reactor(());
 
 #[derive(Debug, Default)]
-pub(crate) struct Ready;
+pub(crate) struct Ready(());
 
 impl Reactor {
     #[inline]
