@@ -139,7 +139,8 @@ fn a_server_without_descriptors_waits_for_one() {
                 freed.send(()).await.unwrap();
             }
             drop(taken);
-            freed.send(()).await.unwrap();
+            // The server may have been late for the third, and be gone.
+            let _ = freed.send(()).await;
             client.read_exact(&mut [0]).await.unwrap();
             assert!(server.await.unwrap() >= 3);
         });
