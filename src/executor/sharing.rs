@@ -24,6 +24,7 @@ use super::seat::Seat;
 use crate::primitive::Mutex;
 use crate::primitive::atomic::Ordering::Relaxed;
 use crate::primitive::atomic::{AtomicBool, AtomicU64};
+use crate::primitive::may_spin;
 use crate::tuning::{CHATTY, SHARE, SHARE_TOGETHER};
 use crate::util::CachePadded;
 
@@ -71,7 +72,9 @@ impl Sharing {
     /// From how many waiting tasks on others should come to a seat that has had this window.
     pub(super) fn share_from(&self, window: Window, seats: &[CachePadded<Seat>]) -> u32 {
         let Window { end, time, polls, operations } = window;
-        if seats.len() > 1 {
+        // On one processor there is nothing to gain.
+        let alone = !may_spin();
+        if seats.len() > 1 && !alone {
             let now = nanos(end - self.start);
             // Ordering: Relaxed here and below; all of it is hints. The line is written seldom.
             let until = self.chatty_until.load(Relaxed);
@@ -82,7 +85,8 @@ impl Sharing {
                 self.step(now, until > now, seats);
             }
         }
-        let share = if self.together.load(Relaxed) { SHARE_TOGETHER } else { SHARE };
+        let together = alone || self.together.load(Relaxed);
+        let share = if together { SHARE_TOGETHER } else { SHARE };
         let poll = nanos(time / polls).max(1);
         u32::try_from(nanos(share).div_ceil(poll).max(2)).unwrap_or(u32::MAX)
     }

@@ -381,7 +381,10 @@ impl<'a> Worker<'a> {
             return Some(task);
         }
         // What waits elsewhere runs there in a moment, and better so, unless that moment does not
-        // come.
+        // come. On one processor it does not come while we look.
+        if !may_spin() {
+            return self.rescue();
+        }
         let mut ticks = [None; MAX_SEATS];
         for (tick, other) in ticks.iter_mut().zip(others.clone()) {
             *tick = other.has_any().then(|| other.tick());
