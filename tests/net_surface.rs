@@ -325,3 +325,27 @@ fn unix_datagrams_wait_for_whoever_has_no_room() {
         }
     });
 }
+
+/// The queue of the peer is nothing to who sends to another.
+#[test]
+fn unix_datagrams_wait_for_whom_they_go_to() {
+    runtime(1).block_on(async {
+        let (peer, another) = (path("peer"), path("another"));
+        let _receiver = UnixDatagram::bind(&peer).unwrap();
+        let other = UnixDatagram::bind(&another).unwrap();
+        let first = UnixDatagram::unbound().unwrap();
+        for full in [&peer, &another] {
+            while first.try_send_to(b"first", full).is_ok() {}
+        }
+        let second = UnixDatagram::unbound().unwrap();
+        second.connect(&peer).unwrap();
+        let mut send = pin!(second.send_to(b"second", &another));
+        waits_calmly(send.as_mut()).await;
+        other.recv(&mut [0; 8]).await.unwrap();
+        let sent = timeout(Duration::from_secs(20), send).await;
+        assert_eq!(sent.expect("there is room").unwrap(), 6);
+        for path in [&peer, &another] {
+            std::fs::remove_file(path).unwrap();
+        }
+    });
+}
