@@ -2,17 +2,22 @@
 #![cfg(all(feature = "net", unix))]
 
 use std::future::{Future, poll_fn};
-use std::io::{ErrorKind, IoSlice, IoSliceMut};
+use std::io::{ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::net::{Ipv4Addr, Shutdown};
 use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::net as std_net;
 use std::path::{Path, PathBuf};
 use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll, Wake, Waker};
 
 use annulus::net::{TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixStream};
 use annulus::time::{Duration, timeout};
 use annulus::{Builder, Runtime, spawn};
 use futures_lite::future::poll_once;
-use futures_lite::io::{AsyncReadExt, AsyncWriteExt};
+use futures_lite::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 fn runtime(workers: usize) -> Runtime {
     Builder::new().worker_threads(workers).build().unwrap()
@@ -324,4 +329,76 @@ fn unix_datagrams_wait_for_whoever_has_no_room() {
             std::fs::remove_file(path).unwrap();
         }
     });
+}
+
+/// The queue of the peer is nothing to who sends to another.
+#[test]
+fn unix_datagrams_wait_for_whom_they_go_to() {
+    runtime(1).block_on(async {
+        let (peer, another) = (path("peer"), path("another"));
+        let _receiver = UnixDatagram::bind(&peer).unwrap();
+        let other = UnixDatagram::bind(&another).unwrap();
+        let first = UnixDatagram::unbound().unwrap();
+        for full in [&peer, &another] {
+            while first.try_send_to(b"first", full).is_ok() {}
+        }
+        let second = UnixDatagram::unbound().unwrap();
+        second.connect(&peer).unwrap();
+        let mut send = pin!(second.send_to(b"second", &another));
+        waits_calmly(send.as_mut()).await;
+        other.recv(&mut [0; 8]).await.unwrap();
+        let sent = timeout(Duration::from_secs(20), send).await;
+        assert_eq!(sent.expect("there is room").unwrap(), 6);
+        for path in [&peer, &another] {
+            std::fs::remove_file(path).unwrap();
+        }
+    });
+}
+
+/// Writes a byte, by the trait, when it is woken.
+struct Writes(UnixStream);
+
+impl Wake for Writes {
+    fn wake(self: Arc<Self>) {
+        let written =
+            Pin::new(&mut &self.0).poll_write(&mut Context::from_waker(Waker::noop()), b"x");
+        assert!(matches!(written, Poll::Ready(Ok(1))));
+    }
+}
+
+/// One that polls by the traits while another waits, and need not wait, does not take its place.
+#[test]
+fn who_does_not_wait_leaves_the_waiter_in_its_place() {
+    runtime(1).block_on(async {
+        let (stream, mut peer) = std_net::UnixStream::pair().unwrap();
+        let stream = Arc::new(Writes(UnixStream::from_std(stream).unwrap()));
+        stream.0.writable().await.unwrap();
+        let waiter = Arc::new(Flag(AtomicBool::new(false)));
+        let waker = Waker::from(Arc::clone(&waiter));
+        let mut sent = 0;
+        let zeros = [0; 4096];
+        while let Poll::Ready(count) =
+            Pin::new(&mut &stream.0).poll_write(&mut Context::from_waker(&waker), &zeros)
+        {
+            sent += count.unwrap();
+        }
+        let reader = Waker::from(Arc::clone(&stream));
+        let mut buf = [0];
+        let read = Pin::new(&mut &stream.0).poll_read(&mut Context::from_waker(&reader), &mut buf);
+        assert!(read.is_pending());
+        // Both directions are told at once, of the reader first.
+        peer.read_exact(&mut vec![0; sent]).unwrap();
+        peer.write_all(b"x").unwrap();
+        stream.0.readable().await.unwrap();
+        peer.read_exact(&mut buf).unwrap();
+        assert!(waiter.0.load(Relaxed), "who waited to write was not told");
+    });
+}
+
+struct Flag(AtomicBool);
+
+impl Wake for Flag {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Relaxed);
+    }
 }

@@ -4,7 +4,8 @@
 //!
 //! 1. The state is locked within a poll and never from one to the next, since whoever is to be polled
 //!    may not be, while others wait. So nobody waits for the lock: who does not get it waits for the
-//!    next step, which comes when a turn is over, or when the operation under way is.
+//!    next step, which comes when the operation under way is over, or when who has the lock lets go of
+//!    it: that one tells of it if others have come in vain (`missed`).
 //! 2. The handle of an operation tells one task of the end. So it is given a waker that tells all who
 //!    wait here. (Those with `&mut` are alone, and give it their own.)
 
@@ -16,8 +17,8 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use super::state::State;
 use crate::sync::{Mutex, MutexGuard};
-use crate::wait::Event;
 use crate::wait::queue::Ticket;
+use crate::wait::{Bit, Event, Flag};
 
 /// See the module's page.
 #[derive(Debug, Default)]
@@ -27,11 +28,15 @@ pub(super) struct Turns {
 }
 
 #[derive(Debug, Default)]
-struct Steps(Event);
+struct Steps {
+    event: Event,
+    /// Somebody did not get the lock; set by that one, and cleared by who lets go of it.
+    missed: Flag,
+}
 
 impl Wake for Steps {
     fn wake(self: Arc<Self>) {
-        self.0.notify();
+        self.event.notify();
     }
 }
 
@@ -44,6 +49,18 @@ impl Turns {
     /// Waits until no operation is under way; none begins before the guard drops.
     pub(super) fn turn(&self) -> TurnFuture<'_> {
         TurnFuture { turns: self, ticket: Ticket::default() }
+    }
+
+    /// The state, unless another has it, who tells when that is over.
+    fn try_turn(&self) -> Option<Turn<'_>> {
+        let Self { state, steps } = self;
+        let state = state.try_lock().or_else(|missed| {
+            // Both touch the flag by read-modify-write: who has the lock sees it after letting go, or
+            // did so before, and then it is free.
+            steps.missed.arm();
+            state.try_lock().map_err(|_| missed)
+        });
+        Some(Turn { state: state.ok()?, _end: TurnEnd(steps) })
     }
 }
 
@@ -58,15 +75,12 @@ impl<'a> Future for TurnFuture<'a> {
     type Output = Turn<'a>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Turn<'a>> {
-        let Self { turns: Turns { state, steps }, ticket } = self.get_mut();
-        let waker = Waker::from(Arc::clone(steps));
-        steps.0.poll_until(ticket, cx, || {
-            let mut state = state.try_lock().ok()?;
-            match state.poll_settle(&mut Context::from_waker(&waker)) {
-                Poll::Ready(_) => Some(Turn { state, _end: TurnEnd(&steps.0) }),
-                // Who did not get the lock meanwhile is told of the end, too.
-                Poll::Pending => None,
-            }
+        let Self { turns, ticket } = self.get_mut();
+        let waker = Waker::from(Arc::clone(&turns.steps));
+        turns.steps.event.poll_until(ticket, cx, || {
+            let mut turn = turns.try_turn()?;
+            // Who did not get the lock meanwhile is told of the end, too.
+            turn.poll_settle(&mut Context::from_waker(&waker)).is_ready().then_some(turn)
         })
     }
 }
@@ -74,7 +88,7 @@ impl<'a> Future for TurnFuture<'a> {
 impl Drop for TurnFuture<'_> {
     fn drop(&mut self) {
         // Cancel: all are told, so there is no wake to pass on.
-        self.turns.steps.0.leave(&mut self.ticket);
+        self.turns.steps.event.leave(&mut self.ticket);
     }
 }
 
@@ -88,11 +102,13 @@ pub(super) struct Turn<'a> {
 }
 
 #[derive(Debug)]
-struct TurnEnd<'a>(&'a Event);
+struct TurnEnd<'a>(&'a Steps);
 
 impl Drop for TurnEnd<'_> {
     fn drop(&mut self) {
-        self.0.notify();
+        if self.0.missed.disarm() {
+            self.0.event.notify();
+        }
     }
 }
 
@@ -107,5 +123,55 @@ impl Deref for Turn<'_> {
 impl DerefMut for Turn<'_> {
     fn deref_mut(&mut self) -> &mut State {
         &mut self.state
+    }
+}
+
+#[cfg(all(test, not(annulus_loom)))]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+    use std::sync::atomic::Ordering::SeqCst;
+    use std::{fs, io, thread};
+
+    use super::*;
+    use crate::runtime::Builder;
+
+    #[derive(Default)]
+    struct Told(AtomicBool);
+
+    impl Wake for Told {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, SeqCst);
+        }
+    }
+
+    /// Polls it in vain; who is told then.
+    fn waits(turn: &mut TurnFuture<'_>) -> Arc<Told> {
+        let told = Arc::new(Told::default());
+        let waker = Waker::from(Arc::clone(&told));
+        assert!(Pin::new(turn).poll(&mut Context::from_waker(&waker)).is_pending());
+        told
+    }
+
+    /// The end comes while somebody looks, who is not polled again; another has come in between.
+    #[test]
+    fn who_comes_during_a_look_is_told() {
+        let runtime = Builder::new().worker_threads(1).build().unwrap();
+        let _inside = runtime.enter();
+        let file = Arc::new(fs::File::open(std::env::current_exe().unwrap()).unwrap());
+        let turns = Turns::default();
+        let (free, freed) = std::sync::mpsc::channel::<()>();
+        let wait = move |_: &fs::File| freed.recv().map_err(io::Error::other);
+        drop(turns.try_turn().unwrap().begin(&file, false, wait).unwrap());
+        let (mut first, mut second) = (turns.turn(), turns.turn());
+        let told = waits(&mut first);
+        // The next look of the first.
+        let look = turns.try_turn().unwrap();
+        free.send(()).unwrap();
+        while !told.0.load(SeqCst) {
+            thread::yield_now();
+        }
+        let told = waits(&mut second);
+        drop(look);
+        assert!(told.0.load(SeqCst));
     }
 }

@@ -178,7 +178,9 @@ impl UnixDatagram {
 
     /// Sends a datagram to the socket at `path`.
     ///
-    /// While that one's queue is full, it waits by two more descriptors, one of them connected there.
+    /// While that one's queue is full, it waits by another descriptor, which is connected there, and
+    /// for room of its own by a copy of this socket's. If this is connected with another whose queue is
+    /// full, it may wait for that one, too.
     ///
     /// # Errors
     ///
@@ -205,18 +207,20 @@ impl UnixDatagram {
             if let Some(result) = attempt().await {
                 return result;
             }
-            let same = std_net::UnixDatagram::from(self.as_fd().try_clone_to_owned()?);
-            let same = self.socket.beside(mio::net::UnixDatagram::from_std(same))?;
-            same.ready(Direction::Write).await?;
-            if let Some(result) = attempt().await {
-                return result;
-            }
+            // The queue first: if this socket is connected, it is told of no room while that peer's is
+            // full, whoever this goes to.
             let peer = mio::net::UnixDatagram::unbound()?;
             // If it does not take us, the next attempt finds out why; or it is connected with this
             // socket, which its queue does not keep waiting then.
             if peer.connect(path).is_ok() {
                 self.socket.beside(peer)?.ready(Direction::Write).await?;
             }
+            if let Some(result) = attempt().await {
+                return result;
+            }
+            let same = std_net::UnixDatagram::from(self.as_fd().try_clone_to_owned()?);
+            let same = self.socket.beside(mio::net::UnixDatagram::from_std(same))?;
+            same.ready(Direction::Write).await?;
         }
     }
 

@@ -78,7 +78,7 @@ impl Entry {
     }
 
     /// Tries while something is known to be there; None when the source would block.
-    fn attempt<R>(
+    pub(crate) fn attempt<R>(
         &self,
         direction: Direction,
         operation: &mut impl FnMut() -> io::Result<R>,
