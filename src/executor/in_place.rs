@@ -90,8 +90,8 @@ pub(super) fn sit_again(context: &Context, index: usize, asks: bool) -> bool {
         };
     context.set_seat(Some(index));
     context.end_blocked();
-    if searching && shared.idle.stop_searching() && shared.has_work() {
-        shared.wake(shared.idle.notify_soon());
+    if searching {
+        shared.stop_searching_for(index);
     }
     true
 }
@@ -132,8 +132,13 @@ impl Shared {
         if this.blocking.push_seat(&this, index) || !self.seats[index].ignore_summons() {
             return;
         }
-        // Nobody looks for work in the name of this seat, so see that somebody else does.
-        if self.idle.stop_searching() && self.has_work() {
+        self.stop_searching_for(index);
+    }
+
+    /// Nobody looks for work in the name of this seat, though it was claimed for that: sees that
+    /// somebody else does, who may be asleep since he saw this seat asleep, with its tasks.
+    fn stop_searching_for(&self, index: usize) {
+        if self.idle.stop_searching() && self.is_needed(index) {
             self.wake(self.idle.notify_soon());
         }
     }
