@@ -129,6 +129,9 @@ impl Shared {
     #[cold]
     pub(super) fn find_stand_in(&self, index: usize) {
         let this = self.this.upgrade().expect("a runtime in use is there");
+        // The thread's name, and what is cancelled if it does not start, are a user's code, and who
+        // wakes somebody between two tasks goes on to use its own seat.
+        let _stay = context::stay();
         if this.blocking.push_seat(&this, index) || !self.seats[index].ignore_summons() {
             return;
         }
