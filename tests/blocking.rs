@@ -608,3 +608,46 @@ fn who_leaves_a_seat_leaves_somebody_to_look_after_the_others() {
         }
     }
 }
+
+/// The function that names threads is called by a worker between two tasks, which goes on to use its
+/// seat: to block in there does not give the seat to another.
+#[test]
+fn who_names_a_thread_keeps_its_seat() {
+    let (ran, runs) = mpsc::channel();
+    let runs = Mutex::new(runs);
+    let (verdict, verdicts) = mpsc::channel();
+    let name = move |number| {
+        // The first that is not a worker's own: it is to sit on the seat of who is away.
+        if number == 2 {
+            let patience = Duration::from_millis(300);
+            let others = block_in_place(|| runs.lock().unwrap().recv_timeout(patience));
+            verdict.send(others.is_err()).unwrap();
+        }
+        format!("thread {number}")
+    };
+    let runtime = Builder::new().worker_threads(2).thread_name_fn(name).build().unwrap();
+    let (is_away, away) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let (begins, begun) = mpsc::channel();
+    let busy = runtime.spawn(async move {
+        begins.send(()).unwrap();
+        away.recv().unwrap();
+        // Back in the ring, for which the seat of the other is claimed.
+        yield_now().await;
+        ran.send(()).unwrap();
+    });
+    begun.recv().unwrap();
+    let blocker = runtime.spawn(async move {
+        block_in_place(|| {
+            is_away.send(()).unwrap();
+            released.recv().unwrap();
+        });
+    });
+    let kept = verdicts.recv_timeout(Duration::from_secs(20));
+    release.send(()).unwrap();
+    runtime.block_on(async {
+        busy.await.unwrap();
+        blocker.await.unwrap();
+    });
+    assert_eq!(kept, Ok(true), "another has run a task of its seat");
+}

@@ -1,5 +1,7 @@
-//! A thread in `block_on` whose first poll is long: sockets are watched by others meanwhile.
+//! Threads in `block_on`, and others from outside: sockets are watched meanwhile, and after.
 #![cfg(all(feature = "net", not(miri)))]
+
+mod support;
 
 use std::io::Write;
 use std::sync::mpsc;
@@ -7,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use annulus::Builder;
-use annulus::net::TcpListener;
+use annulus::net::{TcpListener, UdpSocket};
 
 /// How long something may take that takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -51,5 +53,35 @@ fn a_long_first_poll_leaves_sockets_to_somebody() {
             hears.recv_timeout(PATIENCE)
         });
         assert_eq!(is_heard, Ok(round), "nobody watches the sockets");
+    }
+}
+
+/// A thread that sits nowhere makes a socket after the guest has left, and nobody has had one since.
+#[test]
+fn a_socket_from_outside_is_watched() {
+    for workers in [1, 2] {
+        let runtime = Builder::new().worker_threads(workers).build().unwrap();
+        // The reactor is there, the guest sits on the seat, and leaves it with nothing to watch.
+        runtime.block_on(async { drop(UdpSocket::bind("127.0.0.1:0").await.unwrap()) });
+        let (handle, (tell, told)) = (runtime.handle(), mpsc::channel());
+        let (bound, addr) = mpsc::channel();
+        let receiver = thread::spawn(move || {
+            let _inside = handle.enter();
+            support::block_on(async {
+                let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+                bound.send(socket.local_addr().unwrap()).unwrap();
+                let mut byte = [0; 1];
+                // If the runtime ends first, that is an error.
+                tell.send(socket.recv_from(&mut byte).await.map(|_| byte[0]).ok()).unwrap();
+            });
+        });
+        let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        // Whether it waits already: that this is so, is not to be seen from outside.
+        let addr = addr.recv_timeout(PATIENCE).unwrap();
+        peer.send_to(&[7], addr).unwrap();
+        let heard = told.recv_timeout(PATIENCE);
+        drop(runtime);
+        receiver.join().unwrap();
+        assert_eq!(heard, Ok(Some(7)), "nobody watches the sockets");
     }
 }

@@ -90,8 +90,8 @@ pub(super) fn sit_again(context: &Context, index: usize, asks: bool) -> bool {
         };
     context.set_seat(Some(index));
     context.end_blocked();
-    if searching && shared.idle.stop_searching() && shared.has_work() {
-        shared.wake(shared.idle.notify_soon());
+    if searching {
+        shared.stop_searching_for(index);
     }
     true
 }
@@ -129,11 +129,19 @@ impl Shared {
     #[cold]
     pub(super) fn find_stand_in(&self, index: usize) {
         let this = self.this.upgrade().expect("a runtime in use is there");
+        // The thread's name, and what is cancelled if it does not start, are a user's code, and who
+        // wakes somebody between two tasks goes on to use its own seat.
+        let _stay = context::stay();
         if this.blocking.push_seat(&this, index) || !self.seats[index].ignore_summons() {
             return;
         }
-        // Nobody looks for work in the name of this seat, so see that somebody else does.
-        if self.idle.stop_searching() && self.has_work() {
+        self.stop_searching_for(index);
+    }
+
+    /// Nobody looks for work in the name of this seat, though it was claimed for that: sees that
+    /// somebody else does, who may be asleep since he saw this seat asleep, with its tasks.
+    fn stop_searching_for(&self, index: usize) {
+        if self.idle.stop_searching() && self.is_needed(index) {
             self.wake(self.idle.notify_soon());
         }
     }

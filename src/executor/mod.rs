@@ -225,7 +225,8 @@ impl Shared {
         }
     }
 
-    /// Whether there is a reason for a thread to sit down on this seat, which nobody sits on.
+    /// Whether there is a reason for a thread to sit down on this seat, on which nobody sits or has
+    /// looked round.
     fn is_needed(&self, seat: usize) -> bool {
         let work = self.seats[seat].has_any() || self.has_work();
         work || self.signals() & SHUTDOWN != 0 || self.lacks_keeper(seat)

@@ -142,12 +142,10 @@ impl Reactor {
         }
     }
 
-    /// Whether there are sources, and nobody waits for them.
+    /// Whether there is a reactor, and nobody waits there. That it has no sources is no excuse: a
+    /// thread that sits nowhere may add some, and tells nobody.
     pub(crate) fn lacks_watcher(&self) -> bool {
-        let lacks = |driver: &Arc<Driver>| {
-            driver.asleep.is_nobody() && !lock(&driver.sources).entries.is_empty()
-        };
-        self.get().is_some_and(lacks)
+        self.get().is_some_and(|driver| driver.asleep.is_nobody())
     }
 
     /// Fetches what is there, unless another is at it; then it is false.

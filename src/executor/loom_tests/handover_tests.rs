@@ -9,7 +9,7 @@ use super::{Nowhere, run, tasks};
 use crate::executor::idle::Idle;
 use crate::executor::injector::Injector;
 use crate::executor::registry::Registry;
-use crate::executor::seat::Seat;
+use crate::executor::seat::{Back, Seat};
 use crate::primitive::Arc;
 use crate::reactor::Reactor;
 use crate::task::{self, Completed, List, Origin, Runnable, Schedule};
@@ -149,6 +149,47 @@ fn sentinel_against_a_seat_that_relies_on_it() {
         let woken = idle.lacks_sentinel().then(|| idle.notify_soon()).flatten();
         let watches = sleeper.join().unwrap();
         assert!(watches || woken == Some(1), "nobody looks after the seat that is busy");
+    });
+}
+
+/// An own thread leaves its seat with a task, for which the seat is claimed at once, and is back
+/// before anybody has come; its poll goes on for long. Another seat goes to sleep meanwhile, and
+/// may have seen the first asleep: it has taken the task, or looks up now and then, or is woken.
+#[test]
+fn a_short_absence_leaves_no_task() {
+    loom::model(|| {
+        let (idle, seat) = (Arc::new(Idle::new(2)), Arc::new(Seat::new()));
+        assert!((0..2).all(|seat| idle.take(seat)));
+        let (tasks, handles, _) = tasks(1);
+        for task in tasks {
+            // SAFETY: this thread sits there.
+            assert!(unsafe { seat.replace_slot(task) }.is_none());
+        }
+        let (their_idle, theirs) = (Arc::clone(&idle), Arc::clone(&seat));
+        let sleeper = thread::spawn(move || {
+            let looks = their_idle.start_searching();
+            let ran = looks && their_idle.awake(0).any(|seat| seat == 0) && run(theirs.take_slot());
+            let _ = looks && their_idle.stop_searching();
+            their_idle.park(1);
+            ran || (their_idle.others_busy(1) && their_idle.become_sentinel())
+        });
+        seat.go_away();
+        // As `Shared::leave_empty`.
+        idle.park(0);
+        let mut woken = None;
+        if seat.has_any() && idle.claim_this(0) {
+            assert!(!seat.send_go(&Reactor::default()));
+        }
+        // As `sit_again`.
+        let back = seat.come_back(false, &Reactor::default(), || idle.take(0));
+        let Back::Sits { searching } = back else { unreachable!("nobody else comes") };
+        if searching && idle.stop_searching() && seat.has_any() {
+            woken = idle.notify_soon();
+        }
+        let looked = sleeper.join().unwrap();
+        assert!(looked || woken.is_some() || seat.slot_is_empty(), "the task was left behind");
+        run(seat.take_slot());
+        drop(handles);
     });
 }
 

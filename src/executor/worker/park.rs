@@ -88,6 +88,7 @@ impl Worker<'_> {
             Nap::For(time) => Some(time),
             Nap::UntilWoken => None,
         };
+        let mut leave = self.looks.often();
         loop {
             if self.seat.take_go(self.is_guest) {
                 self.searching = true;
@@ -109,14 +110,15 @@ impl Worker<'_> {
             let stay = || !seat.has_go(is_guest) && !called() && seated();
             let reactor = &self.shared.reactor;
             // Who falls asleep last does wait there: it sees us asleep, and finds the poll free, or we
-            // do not see it awake.
-            let leave = self.looks.often() && self.shared.idle.others_busy(self.index);
+            // do not see it awake. Who has not left it goes back there, although somebody has woken
+            // up meanwhile: how often that one looks is not known, and its first poll may be long.
+            leave = leave && self.shared.idle.others_busy(self.index);
             let watch = reactor.exists() && !leave && self.ready.is_empty() && seated();
             // The guest that had the bit may have left without sending us: what was fetched is told soon.
             let limit = nap.or((!self.ready.is_empty()).then_some(NAP));
             let watched = driver::wait(reactor, limit, &mut self.ready, watch, stay);
             // Ordering: pairs with the fence in `Idle::park`. Who has fallen asleep meanwhile, and
-            // found us in the poll, is seen asleep when we come to the poll again.
+            // found us in the poll, is seen asleep when we come to the poll again, or our guest.
             fence(SeqCst);
             self.watched |= watched;
             if watched && !is_guest {
