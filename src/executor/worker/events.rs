@@ -101,10 +101,12 @@ impl Worker<'_> {
             // SAFETY: we sit here.
             unsafe { self.shared.push_here(seat, last) };
         }
+        // The first runs at once; for it there is `entrust_sockets`.
+        let waits = seat.queue.len() > 1;
         if sentinel {
-            self.resign_sentinel();
+            self.step_down(waits);
         }
-        if seat.queue.len() > 1 && (long_polls || idle.lacks_sentinel()) {
+        if waits && (long_polls || idle.lacks_sentinel()) {
             self.shared.wake(idle.notify_soon());
         }
     }
