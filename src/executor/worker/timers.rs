@@ -123,8 +123,9 @@ impl Worker<'_> {
         if !self.if_ours(|| idle.take_all()) {
             return Nap::UntilWoken;
         }
-        let called = shared.guest.is_called();
-        if !called {
+        // Who was awake until now may have begun to block since, and set the timer that we would fire.
+        let waited_for = shared.guest.is_called() || shared.blocking.is_busy();
+        if !waited_for {
             shared.timers.advance();
         }
         idle.release_others(self.index);
