@@ -26,16 +26,17 @@
 //! figure. Connections are made before the time begins. The four are those of `versus_tokio`, here
 //! with tokio's driver of sockets, and pairs of them have the same number of threads.
 
+use std::env;
 use std::rc::Rc;
 use std::sync::mpsc;
 use std::time::Duration;
-use std::{env, thread};
 
 use criterion::Criterion;
 
 use self::support::api::{Annulus, Tokio};
-use self::support::contender::{Contender, Home, Job, patiently, processors};
+use self::support::contender::{Contender, Home, patiently};
 use self::support::echo::{Outcome, Row, Until, serve};
+use self::support::homes::homes;
 use self::support::measure;
 use self::support::outside::talk;
 use self::support::pace::{self, Pace};
@@ -48,6 +49,7 @@ mod support {
     #[allow(dead_code, reason = "no thread is tied to a processor here")]
     pub(crate) mod contender;
     pub(crate) mod echo;
+    pub(crate) mod homes;
     #[allow(dead_code, reason = "the tables here show more than the time")]
     pub(crate) mod measure;
     pub(crate) mod outside;
@@ -96,7 +98,7 @@ fn outside<N: Sockets>(home: &Home, clients: u64, until: Until) -> Outcome {
 }
 
 fn main() {
-    let homes = homes();
+    let homes = homes(tokio::runtime::Builder::enable_io);
     let arguments: Vec<_> = env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let (measures, table) = (
         env::args().any(|argument| argument == "--bench"),
@@ -119,36 +121,6 @@ fn main() {
         // The clients of the other table.
         sides.iter().for_each(|side| drop((side.outside)(&side.home, 64, Until::Trips(2))));
     }
-}
-
-/// The two with a worker for each processor, then the two with one.
-fn homes() -> [Rc<Home>; 4] {
-    let workers = processors().len();
-    [
-        Home::annulus("annulus-mt", workers),
-        tokio_multi_thread("tokio-mt", workers),
-        Home::annulus("annulus-1w", 1),
-        tokio_current_thread("tokio-ct"),
-    ]
-}
-
-fn tokio_multi_thread(name: &'static str, workers: usize) -> Rc<Home> {
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    let runtime = builder.worker_threads(workers).enable_io().build();
-    let runtime = runtime.expect("the system lets us start threads");
-    Home::new(name, workers, move |job| drop(runtime.spawn(job)))
-}
-
-fn tokio_current_thread(name: &'static str) -> Rc<Home> {
-    let (jobs, todo) = mpsc::channel::<Job>();
-    thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
-        let runtime = runtime.expect("a runtime without a thread");
-        for job in todo {
-            runtime.block_on(runtime.spawn(job)).expect("the row panicked");
-        }
-    });
-    Home::new(name, 1, move |job| jobs.send(job).expect("no row panicked"))
 }
 
 fn contenders(homes: &[Rc<Home>; 4]) -> [Contender<Row>; 4] {

@@ -23,15 +23,15 @@
 use std::future::{Future, ready};
 use std::pin::pin;
 use std::rc::Rc;
-use std::sync::mpsc;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
-use std::{env, fmt, thread};
+use std::{env, fmt};
 
 use criterion::Criterion;
 
 use self::support::api::{Annulus, Spawn, Tokio};
-use self::support::contender::{Case, Contender, Home, Job, processors};
+use self::support::contender::{Case, Contender, Home};
+use self::support::homes::homes;
 use self::support::measure;
 
 /// What this benchmark uses of what the benchmarks share.
@@ -40,6 +40,7 @@ mod support {
     pub(crate) mod api;
     #[allow(dead_code, reason = "no thread is tied to a processor here")]
     pub(crate) mod contender;
+    pub(crate) mod homes;
     #[allow(dead_code, reason = "the tables here show nothing but the time")]
     pub(crate) mod measure;
 }
@@ -158,7 +159,7 @@ fn main() {
         .warm_up_time(Duration::from_millis(200))
         .measurement_time(Duration::from_millis(600))
         .configure_from_args();
-    let homes = homes();
+    let homes = homes(tokio::runtime::Builder::enable_time);
     let contenders = contenders(&homes);
     measure::report(&mut criterion, "", &ROWS, &contenders);
     criterion.final_summary();
@@ -166,36 +167,6 @@ fn main() {
         print_costs(&contenders);
         print_lateness(&homes);
     }
-}
-
-/// The two with a worker for each processor, then the two with one.
-fn homes() -> [Rc<Home>; 4] {
-    let workers = processors().len();
-    [
-        Home::annulus("annulus-mt", workers),
-        tokio_multi_thread("tokio-mt", workers),
-        Home::annulus("annulus-1w", 1),
-        tokio_current_thread("tokio-ct"),
-    ]
-}
-
-fn tokio_multi_thread(name: &'static str, workers: usize) -> Rc<Home> {
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    let runtime = builder.worker_threads(workers).enable_time().build();
-    let runtime = runtime.expect("the system lets us start threads");
-    Home::new(name, workers, move |job| drop(runtime.spawn(job)))
-}
-
-fn tokio_current_thread(name: &'static str) -> Rc<Home> {
-    let (jobs, todo) = mpsc::channel::<Job>();
-    thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
-        let runtime = runtime.expect("a runtime without a thread");
-        for job in todo {
-            runtime.block_on(runtime.spawn(job)).expect("the row panicked");
-        }
-    });
-    Home::new(name, 1, move |job| jobs.send(job).expect("no row panicked"))
 }
 
 fn contenders(homes: &[Rc<Home>; 4]) -> [Contender<Row>; 4] {
