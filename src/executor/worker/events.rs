@@ -17,13 +17,11 @@
 use std::time::{Duration, Instant};
 
 use super::Worker;
-use crate::executor::context;
 use crate::executor::queue::CAPACITY;
-use crate::primitive::atomic::Ordering::Relaxed;
-use crate::tuning::LOOK_EVERY;
+use crate::tuning::{LOOK_EVERY, NAP};
 
 /// A little less than the sentinel sleeps at first.
-const ENTRUST_EVERY: Duration = Duration::from_micros(900);
+const ENTRUST_EVERY: Duration = Duration::from_nanos(NAP.as_nanos() as u64 / 10 * 9);
 
 impl Worker<'_> {
     /// Between tasks: as `look_at_sockets`, if it is time.
@@ -75,7 +73,7 @@ impl Worker<'_> {
         // send its older half there, again and again the same tasks.
         let room = if seated { CAPACITY - self.seat.queue.len() } else { 0 };
         if room > 0 {
-            self.tell_seated(room as usize);
+            self.wake_here(|worker| worker.ready.fire(room as usize));
         }
         if !self.ready.is_empty() {
             self.context.set_seat(None);
@@ -83,32 +81,6 @@ impl Worker<'_> {
             self.context.set_seat(Some(self.index));
         }
         true
-    }
-
-    /// Tells so many, whose tasks are to run here.
-    fn tell_seated(&mut self, most: usize) {
-        let (idle, seat) = (&self.shared.idle, self.seat);
-        // What is woken runs here in a moment, and nobody else need be woken to watch over it.
-        // Perf: one connection, two workers: 3 wakes of the other a millisecond, p99 39 to 24 µs.
-        let sentinel = !self.sentinel && idle.become_sentinel();
-        let long_polls = seat.long_polls.load(Relaxed);
-        seat.long_polls.store(false, Relaxed);
-        let stay = context::stay();
-        self.ready.fire(most);
-        drop(stay);
-        seat.long_polls.store(long_polls, Relaxed);
-        if let Some(last) = seat.take_slot() {
-            // SAFETY: we sit here.
-            unsafe { self.shared.push_here(seat, last) };
-        }
-        // The first runs at once; for it there is `entrust_sockets`.
-        let waits = seat.queue.len() > 1;
-        if sentinel {
-            self.step_down(waits);
-        }
-        if waits && (long_polls || idle.lacks_sentinel()) {
-            self.shared.wake(idle.notify_soon());
-        }
     }
 
     /// About to run something after a look at the system's poll.

@@ -32,23 +32,7 @@ impl Worker<'_> {
         if timers.next(|seat| self.patience(seat)) > timers.nanos(now) {
             return false;
         }
-        let (idle, seat) = (&self.shared.idle, self.seat);
-        // What is woken runs here in a moment, and nobody else need be woken to watch over it.
-        let sentinel = !self.sentinel && idle.become_sentinel();
-        let any = timers.fire(now, |seat| self.patience(seat), wake_all);
-        if let Some(last) = seat.take_slot() {
-            // SAFETY: we sit here.
-            unsafe { self.shared.push_here(seat, last) };
-        }
-        // The first runs in a moment. Perf: to wake a second seat for one timer cost half again as
-        // much of the processors' time as the sleep itself, and 10 µs of lateness.
-        let waits = seat.queue.len() > 1;
-        if sentinel {
-            self.step_down(waits);
-        } else if waits && idle.lacks_sentinel() {
-            self.shared.wake(idle.notify_soon());
-        }
-        any
+        self.wake_here(|worker| timers.fire(now, |seat| worker.patience(seat), wake_all))
     }
 
     /// As `measure`, for the root's polls, of which only timers care how long they take.

@@ -1,0 +1,70 @@
+//! How long polls take, and what follows from that.
+
+use std::time::Instant;
+
+use super::Worker;
+use crate::executor::sharing::{Window, nanos};
+use crate::primitive::atomic::Ordering::Relaxed;
+use crate::tuning::{
+    BATCH_EVERY, CLOCK_EVERY, COMPUTES, LONG_POLL, MOST_POLLS_PER_CLOCK, MOST_SLOT_RUNS,
+    POLLS_PER_CLOCK, SLOT_RUNS, SLOT_SHARE, SLOT_TIME, WARY_FOR,
+};
+
+/// Measures polls, at a cost that is lost in them.
+#[derive(Default)]
+pub(super) struct Clock {
+    pub(super) last: Option<Instant>,
+    polls: u32,
+    /// How many there may be before the next look.
+    pub(super) most: u32,
+    /// Operations on channels since then.
+    pub(super) operations: u32,
+    /// Polls for which to look after each of them: some take long.
+    wary: u32,
+}
+
+impl Worker<'_> {
+    /// Notes whether polls are long of late.
+    #[inline]
+    pub(super) fn measure(&mut self) {
+        self.clock.polls += 1;
+        self.clock.wary = self.clock.wary.saturating_sub(1);
+        let short = self.clock.wary == 0 && !self.seat.long_polls.load(Relaxed);
+        if !short || self.clock.polls >= self.clock.most {
+            self.look_at_clock();
+        }
+    }
+
+    #[cold]
+    fn look_at_clock(&mut self) {
+        let now = Instant::now();
+        self.fire_due(|| now);
+        self.glance_at_sockets(now);
+        if self.batch.is_none_or(|last| now - last >= BATCH_EVERY) {
+            (self.batch, self.batch_due) = (Some(now), true);
+        }
+        let polls = std::mem::take(&mut self.clock.polls);
+        let operations = std::mem::take(&mut self.clock.operations);
+        self.seat.count_operations(operations);
+        let Some(last) = self.clock.last.replace(now) else { return };
+        let time = now - last;
+        let poll = time / polls;
+        let polls_in = |time, least: u32, most: u32| {
+            (nanos(time) / nanos(poll).max(1)).clamp(least.into(), most.into()) as u32
+        };
+        self.clock.most = polls_in(CLOCK_EVERY, POLLS_PER_CLOCK, MOST_POLLS_PER_CLOCK);
+        self.slot_cap = polls_in(SLOT_TIME, SLOT_RUNS, MOST_SLOT_RUNS);
+        // Not after those from the slot: they would give each other time without an end.
+        if poll > LONG_POLL && self.slot_runs == 0 {
+            self.slot_until = Some(now + time / SLOT_SHARE);
+        }
+        if time > LONG_POLL * POLLS_PER_CLOCK {
+            self.clock.wary = WARY_FOR;
+        }
+        let window = Window { end: now, time, polls, operations };
+        let share_from = self.shared.sharing.share_from(window, &self.shared.seats);
+        self.seat.share_from.store(share_from, Relaxed);
+        self.seat.long_polls.store(poll > LONG_POLL, Relaxed);
+        self.computes = polls == 1 && time > COMPUTES;
+    }
+}

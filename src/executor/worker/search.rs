@@ -1,0 +1,136 @@
+//! Looking for work elsewhere: what is due, what the sockets tell of, what waits on other seats.
+
+use std::time::Instant;
+
+use super::Worker;
+use crate::executor::idle::MAX_SEATS;
+use crate::executor::queue::CAPACITY;
+use crate::executor::seat::Seat;
+use crate::primitive::{may_spin, spin_loop};
+use crate::task::Runnable;
+use crate::tuning::{GRACE, LONGEST_SPIN, RAMP_UP, SHORTEST_SPIN, STUCK};
+
+impl<'a> Worker<'a> {
+    /// Looks at the timers that are due, and for work in the other queues. `None` also when
+    /// `called`, or when somebody was woken who is no task of this seat.
+    pub(in crate::executor) fn search(&mut self, called: impl Fn() -> bool) -> Option<Runnable> {
+        if self.fire_due(Instant::now) {
+            return self.next();
+        }
+        // Who has plenty may not be on a processor: its tasks come before what the system keeps.
+        let has_sockets = self.shared.reactor.exists();
+        let rich = has_sockets && self.others().any(|(_, other)| other.has_plenty());
+        if has_sockets && !rich {
+            if let Some(task) = self.rescue() {
+                return Some(task);
+            }
+            if self.look_at_sockets() {
+                return self.next();
+            }
+        }
+        if !self.searching {
+            self.searching = self.shared.idle.start_searching();
+            if !self.searching {
+                return None;
+            }
+        }
+        if let Some(task) = self.steal() {
+            return Some(task);
+        }
+        if rich && self.look_at_sockets() {
+            return self.next();
+        }
+        // Others will be at work again within microseconds, and to be woken takes longer.
+        if !may_spin() || self.shared.idle.searching() > 1 {
+            return None;
+        }
+        let start = Instant::now();
+        while start.elapsed() < self.spin && !called() {
+            (0..16).for_each(|_| spin_loop());
+            if self.shared.has_work() {
+                if let Some(task) = self.steal() {
+                    self.spin = (self.spin * 2).min(LONGEST_SPIN);
+                    return Some(task);
+                }
+            }
+        }
+        self.spin = (self.spin / 2).max(SHORTEST_SPIN);
+        None
+    }
+
+    /// The other seats that are awake, from a random one on.
+    pub(super) fn others(&mut self) -> impl Iterator<Item = (usize, &'a Seat)> + Clone + use<'a> {
+        let (this, seats) = (self.index, &self.shared.seats);
+        let first = self.rng.below(seats.len() as u32) as usize;
+        let others = self.shared.idle.awake(first).filter(move |&seat| seat != this);
+        others.map(|seat| (seat, &*seats[seat]))
+    }
+
+    /// Goes round the other seats: those first that have plenty, those last where tasks wait for a
+    /// poll to end.
+    fn steal(&mut self) -> Option<Runnable> {
+        let others = self.others().map(|(_, other)| other);
+        // SAFETY: we sit on our seat, and the other is not it.
+        let rob = |other: &Seat| unsafe { other.queue.steal_into(&self.seat.queue) };
+        let rich = others.clone().filter(|other| other.has_plenty()).find_map(rob);
+        let queued = || self.take_share(CAPACITY / 2).or_else(|| self.shared.late.pop());
+        if let Some(task) = rich.or_else(queued) {
+            return Some(task);
+        }
+        // What waits elsewhere runs there in a moment, and better so, unless that moment does not
+        // come. On one processor it does not come while we look.
+        if !may_spin() {
+            return self.rescue();
+        }
+        let mut ticks = [None; MAX_SEATS];
+        for (tick, other) in ticks.iter_mut().zip(others.clone()) {
+            *tick = other.has_any().then(|| other.tick());
+        }
+        if ticks.iter().all(Option::is_none) {
+            return None;
+        }
+        let start = Instant::now();
+        while start.elapsed() < GRACE {
+            spin_loop();
+        }
+        let stuck = others.zip(ticks).filter(|(other, tick)| *tick == Some(other.tick()));
+        stuck.map(|(other, _)| other).find_map(|other| {
+            other.mark_stuck();
+            rob(other).or_else(|| other.take_slot())
+        })
+    }
+
+    /// A task that has waited elsewhere since we last came by, on a seat that has not moved: one
+    /// whose thread computes, or is on no processor.
+    pub(super) fn rescue(&mut self) -> Option<Runnable> {
+        let now = Instant::now();
+        if let Some((index, tick, since)) = self.suspect {
+            let other = &*self.shared.seats[index];
+            if other.has_any() && other.tick() == tick {
+                if now - since < STUCK {
+                    return None;
+                }
+                self.suspect = None;
+                other.mark_stuck();
+                // SAFETY: we sit on our seat, and the other is not it.
+                let task = unsafe { other.queue.steal_into(&self.seat.queue) };
+                return task.or_else(|| other.take_slot());
+            }
+        }
+        let waits = self.others().find(|(_, other)| other.has_any());
+        self.suspect = waits.map(|(index, other)| (index, other.tick(), now));
+        None
+    }
+
+    /// Found something. The last to find wakes the next to look, while there is more.
+    #[cold]
+    pub(super) fn stop_searching(&mut self) {
+        self.searching = false;
+        if self.shared.idle.stop_searching() {
+            if RAMP_UP && self.shared.has_work() {
+                self.shared.wake(self.shared.idle.notify_soon());
+            }
+            self.name_sentinel(self.seat.has_any());
+        }
+    }
+}
