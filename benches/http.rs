@@ -14,19 +14,24 @@
 //! anew for every round, and no thread is tied to a processor: on two of them, `wrk` takes
 //! about half of one. Rounds take turns, and what counts is the median of the rounds.
 //!
+//! The bare loop is the same service of hyper's in a loop over the system's poll, on one thread and
+//! without a runtime (`support/bare_http.rs`): what it does not save in comparison with tokio on
+//! one thread, no runtime can.
+//!
 //! Then the same beside two tasks a worker that compute for a millisecond in each poll: how
 //! long a request waits for workers that are busy with something else.
 
 use std::env;
 
 use self::support::contender::processors;
-use self::support::http_server::{POLL, Server, serve_if_asked};
+use self::support::http_server::{BARE, POLL, Server, serve_if_asked};
 use self::support::{pace, wrk};
 
 /// What this benchmark uses of what the benchmarks share.
 mod support {
     #[allow(dead_code, reason = "nothing is sent over channels here")]
     pub(crate) mod api;
+    pub(crate) mod bare_http;
     #[allow(dead_code, reason = "the runtimes are in other processes")]
     pub(crate) mod contender;
     pub(crate) mod http_server;
@@ -58,17 +63,22 @@ fn main() {
         Server { name: "tokio-mt", workers },
         Server { name: "annulus-1w", workers: 1 },
         Server { name: "tokio-ct", workers: 1 },
+        Server { name: BARE, workers: 1 },
     ];
     let names = servers.map(|server| server.name);
     println!("\n### HTTP, `wrk -t1 -c64`");
     pace::print_head("requests");
-    for (case, hogs) in [("alone", 0), ("beside hogs", 2)] {
-        let paces = pace::in_turns(&names, rounds, |i| {
+    let measure = |names: &[&str], hogs: usize| {
+        pace::in_turns(names, rounds, |i| {
             let server = servers[i];
             let running = server.start(hogs * server.workers).expect("a process for the server");
             wrk::ask(running.addr, seconds).expect("answers")
-        });
-        pace::print_pairs(case, &names, &paces);
-    }
+        })
+    };
+    let paces = measure(&names, 0);
+    pace::print_pairs("alone", &names[..4], &paces[..4]);
+    pace::print("alone", BARE, &paces[4], Some(&paces[3]));
+    // In the bare loop nothing else can run.
+    pace::print_pairs("beside hogs", &names[..4], &measure(&names[..4], 2));
     println!("\nHogs: two tasks a worker that compute for {POLL:?} in each poll.");
 }

@@ -21,6 +21,8 @@
 //! - Clients outside: a single thread polls all of the clients' sockets, by mio and without a
 //!   runtime, and is the same for all. Here the server's side alone differs; on two processors the
 //!   clients keep one of them half or fully busy.
+//! - A loop over the system's poll without a runtime (`support/bare.rs`), both ends on one thread:
+//!   what it does not save in comparison with tokio on one thread, no runtime can.
 //!
 //! Contenders take turns, in rounds of 300 ms; what counts is the median of the rounds, of each
 //! figure. Connections are made before the time begins. The four are those of `versus_tokio`, here
@@ -34,6 +36,7 @@ use std::time::Duration;
 use criterion::Criterion;
 
 use self::support::api::{Annulus, Tokio};
+use self::support::bare;
 use self::support::contender::{Contender, Home, patiently};
 use self::support::echo::{Outcome, Row, Until, serve};
 use self::support::homes::homes;
@@ -46,6 +49,7 @@ use self::support::sockets::Sockets;
 mod support {
     #[allow(dead_code, reason = "nothing is sent over channels here")]
     pub(crate) mod api;
+    pub(crate) mod bare;
     #[allow(dead_code, reason = "no thread is tied to a processor here")]
     pub(crate) mod contender;
     pub(crate) mod echo;
@@ -118,6 +122,7 @@ fn main() {
     if measures && (table || arguments.is_empty()) {
         print(&sides, |row| arguments.iter().skip(1).all(|word| row.contains(word.as_str())));
     } else if !measures {
+        bare::echo(64, Until::Trips(2)).expect("sockets of this machine");
         // The clients of the other table.
         sides.iter().for_each(|side| drop((side.outside)(&side.home, 64, Until::Trips(2))));
     }
@@ -144,27 +149,39 @@ fn sides(homes: &[Rc<Home>; 4]) -> [Side; 4] {
 /// The rows that are wanted by their name, in both tables.
 fn print(sides: &[Side; 4], wanted: impl Fn(&str) -> bool) {
     let names = sides.each_ref().map(Side::name);
-    let measure = |run: &dyn Fn(&Side) -> Outcome| {
-        pace::in_turns(&names, ROUNDS, |i| {
-            let Outcome { elapsed, trips } = run(&sides[i]);
+    let with_loop = [&names[..], &["bare-loop"]].concat();
+    let measure = |names: &[&str], run: &dyn Fn(usize) -> Outcome| {
+        pace::in_turns(names, ROUNDS, |i| {
+            let Outcome { elapsed, trips } = run(i);
             Pace::of(elapsed, trips)
         })
     };
     println!("\n### Clients in the runtime");
     pace::print_head("round trips");
     for row in Row::ALL {
-        if wanted(&row.to_string()) {
-            let paces = measure(&|side| (side.inside)(&side.home, row, Until::Time(ROUND)));
-            pace::print_pairs(&row.to_string(), &names, &paces);
+        let case = row.to_string();
+        if !wanted(&case) {
+            continue;
         }
+        let Row::Tcp(clients) = row else {
+            let run = |i: usize| (sides[i].inside)(&sides[i].home, row, Until::Time(ROUND));
+            pace::print_pairs(&case, &names, &measure(&names, &run));
+            continue;
+        };
+        let paces = measure(&with_loop, &|i| match sides.get(i) {
+            Some(side) => (side.inside)(&side.home, row, Until::Time(ROUND)),
+            None => bare::echo(clients, Until::Time(ROUND)).expect("sockets of this machine"),
+        });
+        pace::print_pairs(&case, &names, &paces[..4]);
+        pace::print(&case, with_loop[4], &paces[4], Some(&paces[3]));
     }
     println!("\n### Clients outside, on one thread");
     pace::print_head("round trips");
     for row in Row::ALL {
         let Row::Tcp(clients) = row else { continue };
         if wanted(&row.to_string()) {
-            let paces = measure(&|side| (side.outside)(&side.home, clients, Until::Time(ROUND)));
-            pace::print_pairs(&row.to_string(), &names, &paces);
+            let run = |i: usize| (sides[i].outside)(&sides[i].home, clients, Until::Time(ROUND));
+            pace::print_pairs(&row.to_string(), &names, &measure(&names, &run));
         }
     }
 }

@@ -12,10 +12,11 @@ use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::rt;
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
+use hyper::service::{HttpService, service_fn};
 use hyper::{Request, Response};
 
 use super::api::{Annulus, Spawn, Tokio};
+use super::bare_http;
 use super::sockets::Sockets;
 use super::work::work;
 
@@ -23,6 +24,8 @@ use super::work::work;
 pub(crate) const POLL: Duration = Duration::from_millis(1);
 /// No server lives longer, whatever happens to who started it.
 const LIFE: Duration = Duration::from_secs(60);
+/// The name of the server without a runtime.
+pub(crate) const BARE: &str = "bare-loop";
 /// The first argument of a process that serves; the others are its runtime, workers and hogs.
 const SERVE: &str = "serve";
 
@@ -80,7 +83,10 @@ pub(crate) fn serve_if_asked() {
     let mut number = || arguments.next().and_then(|n| n.parse().ok()).expect("a number");
     let (workers, hogs): (usize, usize) = (number(), number());
     end_with_input();
-    if name.starts_with("annulus") {
+    if name == BARE {
+        let Err(error) = bare_http::serve(|addr| println!("{addr}"));
+        panic!("sockets of this machine: {error}");
+    } else if name.starts_with("annulus") {
         let runtime = annulus::Builder::new().worker_threads(workers).build();
         runtime.expect("threads").block_on(run::<Annulus>(hogs));
     } else if workers > 1 {
@@ -149,13 +155,15 @@ async fn accept<H: Http>() -> io::Result<Infallible> {
 fn connection(
     io: impl rt::Read + rt::Write + Unpin + Send + 'static,
 ) -> impl Future<Output = ()> + Send + 'static {
-    let connection = http1::Builder::new().serve_connection(io, service_fn(hello));
+    let connection = http1::Builder::new().serve_connection(io, service());
     async move {
         // The client leaves when it has seen enough.
         let _ = connection.await;
     }
 }
 
-async fn hello(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
-    Ok(Response::new(Full::from("hello")))
+/// The service: five bytes for whatever is asked.
+pub(crate) fn service()
+-> impl HttpService<Incoming, ResBody = Full<Bytes>, Error = Infallible, Future: Send> + Send {
+    service_fn(async |_: Request<Incoming>| Ok(Response::new(Full::from("hello"))))
 }

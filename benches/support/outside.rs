@@ -4,14 +4,15 @@
 
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
 use super::echo::{Outcome, SIZE, Until, message};
 
-struct Client {
+/// A client's end of a connection.
+pub(crate) struct Client {
     stream: TcpStream,
     trips: u64,
     sent: Instant,
@@ -25,13 +26,7 @@ pub(crate) fn talk(addr: SocketAddr, clients: u64, until: Until) -> io::Result<O
     let mut poll = Poll::new()?;
     let mut all = Vec::new();
     for number in 0..clients as usize {
-        let stream = std::net::TcpStream::connect(addr)?;
-        stream.set_nodelay(true)?;
-        stream.set_nonblocking(true)?;
-        let mut stream = TcpStream::from_std(stream);
-        poll.registry().register(&mut stream, Token(number), Interest::READABLE)?;
-        let back = Vec::with_capacity(SIZE);
-        all.push(Client { stream, trips: 0, sent: Instant::now(), back, is_done: false });
+        all.push(Client::connect(addr, &poll, Token(number))?);
     }
     let mut trips = Vec::new();
     let start = Instant::now();
@@ -44,17 +39,8 @@ pub(crate) fn talk(addr: SocketAddr, clients: u64, until: Until) -> io::Result<O
         poll.poll(&mut events, None)?;
         for event in &events {
             let Token(number) = event.token();
-            let client = &mut all[number];
-            if client.is_done || !client.hear(number)? {
-                continue;
-            }
-            let now = Instant::now();
-            trips.push(now - client.sent);
-            if until.is_over(client.trips, now - start) {
-                client.is_done = true;
+            if all[number].go_on(number, start, until, &mut trips)? {
                 left -= 1;
-            } else {
-                client.send(number)?;
             }
         }
     }
@@ -62,7 +48,38 @@ pub(crate) fn talk(addr: SocketAddr, clients: u64, until: Until) -> io::Result<O
 }
 
 impl Client {
-    fn send(&mut self, number: usize) -> io::Result<()> {
+    pub(crate) fn connect(addr: SocketAddr, poll: &Poll, token: Token) -> io::Result<Self> {
+        let stream = std::net::TcpStream::connect(addr)?;
+        stream.set_nodelay(true)?;
+        stream.set_nonblocking(true)?;
+        let mut stream = TcpStream::from_std(stream);
+        poll.registry().register(&mut stream, token, Interest::READABLE)?;
+        let back = Vec::with_capacity(SIZE);
+        Ok(Self { stream, trips: 0, sent: Instant::now(), back, is_done: false })
+    }
+
+    /// Something is there: if it is the end of a message, notes how long it was under way, and sends
+    /// the next. True if this was the last.
+    pub(crate) fn go_on(
+        &mut self,
+        number: usize,
+        start: Instant,
+        until: Until,
+        trips: &mut Vec<Duration>,
+    ) -> io::Result<bool> {
+        if self.is_done || !self.hear(number)? {
+            return Ok(false);
+        }
+        let now = Instant::now();
+        trips.push(now - self.sent);
+        self.is_done = until.is_over(self.trips, now - start);
+        if !self.is_done {
+            self.send(number)?;
+        }
+        Ok(self.is_done)
+    }
+
+    pub(crate) fn send(&mut self, number: usize) -> io::Result<()> {
         self.sent = Instant::now();
         self.back.clear();
         // A small message finds room, since the one before is back.

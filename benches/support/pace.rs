@@ -69,21 +69,28 @@ pub(crate) fn print_head(what: &str) {
 /// Prints the rows of a case: in pairs, ours first, and then tokio with ours as a share of it.
 pub(crate) fn print_pairs(case: &str, names: &[&str], paces: &[Pace]) {
     for (names, pair) in names.chunks(2).zip(paces.chunks(2)) {
-        let [ours, theirs] = pair else { unreachable!("pairs") };
-        // A loss is to be seen.
-        let show = |share: f64, lost: bool| match lost {
-            true => format!("**{share:.2}**"),
-            false => format!("{share:.2}"),
-        };
-        let rate = ours.per_second / theirs.per_second;
-        let p99 = ours.p99 / theirs.p99;
-        let shares = [(show(rate, rate < 1.0), show(p99, p99 > 1.0)), Default::default()];
-        for ((name, pace), (rate, wait)) in names.iter().zip(pair).zip(shares) {
-            let Pace { per_second, p50, p99, p999 } = pace;
-            let p999 = if p999.is_nan() { String::from("-") } else { format!("{p999:.1}") };
-            println!(
-                "| {case} | {name} | {per_second:.0} | {rate} | {p50:.1} | {p99:.1} | {wait} | {p999} |"
-            );
-        }
+        let ([our, their], [ours, theirs]) = (names, pair) else { unreachable!("pairs") };
+        print(case, our, ours, Some(theirs));
+        print(case, their, theirs, None);
     }
+}
+
+/// Prints a row, of which `whole` is the whole.
+pub(crate) fn print(case: &str, name: &str, pace: &Pace, whole: Option<&Pace>) {
+    // A loss is to be seen.
+    let show = |share: f64, lost: bool| match lost {
+        true => format!("**{share:.2}**"),
+        false => format!("{share:.2}"),
+    };
+    let share = |of: fn(&Pace) -> f64, loses: fn(&f64) -> bool| {
+        let share = whole.map(|whole| of(pace) / of(whole));
+        share.map_or_else(String::new, |share| show(share, loses(&share)))
+    };
+    let rate = share(|pace| pace.per_second, |&share| share < 1.0);
+    let wait = share(|pace| pace.p99, |&share| share > 1.0);
+    let Pace { per_second, p50, p99, p999 } = pace;
+    let p999 = if p999.is_nan() { String::from("-") } else { format!("{p999:.1}") };
+    println!(
+        "| {case} | {name} | {per_second:.0} | {rate} | {p50:.1} | {p99:.1} | {wait} | {p999} |"
+    );
 }
