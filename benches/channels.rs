@@ -128,7 +128,7 @@ fn main() {
     let leagues =
         [two_runtimes(&homes[0], &homes[1]), one_thread(&homes[2]), threads(&crew), selects(&crew)];
 
-    let measures = env::args().any(|argument| argument == "--bench");
+    let measures = !measure::only_tests();
     let mut arguments = env::args().skip(1).filter(|argument| argument != "--bench");
     let first = arguments.next();
     let tables_only = first.as_deref() == Some("table");

@@ -21,11 +21,9 @@
 //! Then the same beside two tasks a worker that compute for a millisecond in each poll: how
 //! long a request waits for workers that are busy with something else.
 
-use std::env;
-
 use self::support::contender::processors;
 use self::support::http_server::{BARE, POLL, Server, serve_if_asked};
-use self::support::{pace, wrk};
+use self::support::{measure, pace, wrk};
 
 /// What this benchmark uses of what the benchmarks share.
 mod support {
@@ -35,6 +33,8 @@ mod support {
     #[allow(dead_code, reason = "the runtimes are in other processes")]
     pub(crate) mod contender;
     pub(crate) mod http_server;
+    #[allow(dead_code, reason = "wrk measures")]
+    pub(crate) mod measure;
     #[allow(dead_code, reason = "the clock is wrk's")]
     pub(crate) mod pace;
     #[allow(dead_code, reason = "hyper reads and writes")]
@@ -53,10 +53,7 @@ fn main() {
         println!("NOTICE: `wrk` is not here (`apt-get install wrk`), and nothing was measured");
         return;
     }
-    let (rounds, seconds) = match env::args().any(|argument| argument == "--bench") {
-        true => FULL,
-        false => QUICK,
-    };
+    let (rounds, seconds) = if measure::only_tests() { QUICK } else { FULL };
     let workers = processors().len();
     let servers = [
         Server { name: "annulus-mt", workers },

@@ -104,10 +104,8 @@ fn outside<N: Sockets>(home: &Home, clients: u64, until: Until) -> Outcome {
 fn main() {
     let homes = homes(tokio::runtime::Builder::enable_io);
     let arguments: Vec<_> = env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    let (measures, table) = (
-        env::args().any(|argument| argument == "--bench"),
-        arguments.first().is_some_and(|argument| argument == "table"),
-    );
+    let tests = measure::only_tests();
+    let table = arguments.first().is_some_and(|argument| argument == "table");
     if !table {
         let mut criterion = Criterion::default()
             .sample_size(10)
@@ -119,9 +117,9 @@ fn main() {
         criterion.final_summary();
     }
     let sides = sides(&homes);
-    if measures && (table || arguments.is_empty()) {
+    if table || !tests && arguments.is_empty() {
         print(&sides, |row| arguments.iter().skip(1).all(|word| row.contains(word.as_str())));
-    } else if !measures {
+    } else if tests {
         bare::echo(64, Until::Trips(2)).expect("sockets of this machine");
         // The clients of the other table.
         sides.iter().for_each(|side| drop((side.outside)(&side.home, 64, Until::Trips(2))));

@@ -105,8 +105,7 @@ type SmolTasks = On<Smol, AsyncChannel>;
 fn main() {
     // As its documentation asks for.
     crossfire::detect_backoff_cfg();
-    let measures = env::args().any(|argument| argument == "--bench")
-        && !env::args().any(|argument| argument == "--test");
+    let measures = !measure::only_tests();
     let mut arguments = env::args().skip(1).filter(|argument| argument != "--bench");
     let first = arguments.next();
     let filter = Filter(arguments.collect());

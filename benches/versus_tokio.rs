@@ -114,6 +114,6 @@ fn contenders(homes: &[Rc<Home>; 4]) -> [Contender<Row>; 4] {
 /// Whether this is `cargo bench`, and of everything or of the tables.
 fn tables_wanted() -> bool {
     let mut arguments = env::args().skip(1).filter(|argument| argument != "--bench");
-    let measures = env::args().any(|argument| argument == "--bench");
+    let measures = !measure::only_tests();
     measures && arguments.next().is_none_or(|argument| argument == "table")
 }

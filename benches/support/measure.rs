@@ -3,8 +3,8 @@
 //! Contenders take turns within a case, in short slices, and each round begins with another. What
 //! counts is the median of each.
 
-use std::fs;
 use std::time::Duration;
+use std::{env, fs};
 
 use criterion::{Criterion, SamplingMode, Throughput};
 
@@ -16,6 +16,13 @@ const ROUNDS: usize = 21;
 const SLICE: Duration = Duration::from_millis(15);
 /// About the most time for all slices of a contender in a case: who is slow gets fewer.
 const CELL: Duration = Duration::from_millis(700);
+
+/// Whether each row is to be done once, to see that it can be: so says `--test`, and who runs this
+/// by another command than `cargo bench`.
+pub(crate) fn only_tests() -> bool {
+    let has = |word| env::args().any(|argument| argument == word);
+    has("--test") || !has("--bench")
+}
 
 /// What an element costs.
 #[derive(Debug, Clone, Copy)]
