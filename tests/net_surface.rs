@@ -103,6 +103,27 @@ fn peeks_and_several_buffers() {
     });
 }
 
+/// Few bytes are joined before they are written, many are not.
+#[test]
+fn buffers_arrive_in_their_order() {
+    runtime(1).block_on(async {
+        let (client, server) = pair().await;
+        for size in [1, 2, 510, 511, 512, 513, 2000] {
+            let bytes: Vec<u8> = (0..size).map(|n| (n % 251) as u8).collect();
+            for cut in [0, size / 3, size] {
+                let (one, other) = bytes.split_at(cut);
+                let parts = [IoSlice::new(&[]), IoSlice::new(one), IoSlice::new(other)];
+                assert_eq!(client.write_vectored(&parts).await.unwrap(), size);
+                let mut back = vec![0; size];
+                server.read_exact(&mut back).await.unwrap();
+                assert!(back == bytes, "{cut} of {size}");
+            }
+        }
+        assert_eq!(client.write_vectored(&[]).await.unwrap(), 0);
+        assert_eq!(client.write_vectored(&[IoSlice::new(&[]); 2]).await.unwrap(), 0);
+    });
+}
+
 #[test]
 fn options_are_those_of_the_system() {
     runtime(1).block_on(async {

@@ -305,7 +305,7 @@ impl<'a> Worker<'a> {
     /// For one timer: half again as much of the processors' time as the sleep itself, and 10 µs late.
     fn wake_here<R>(&mut self, wake: impl FnOnce(&mut Self) -> R) -> R {
         let (idle, seat) = (&self.shared.idle, self.seat);
-        let sentinel = !self.sentinel && idle.become_sentinel();
+        let sentinel = !self.sentinel && idle.lacks_sentinel() && idle.become_sentinel();
         let long_polls = seat.long_polls.load(Relaxed);
         seat.long_polls.store(false, Relaxed);
         let stay = context::stay();

@@ -1,5 +1,26 @@
 //! What all streams have: written once, for TCP and for Unix sockets.
 
+use std::io::{self, IoSlice, Write};
+
+/// As many bytes are copied faster than the system takes them out of several buffers.
+///
+/// Perf: 120 and 5 bytes over TCP, PERF ns with the read of the other end, PERF joined.
+const JOINED: usize = 512;
+
+/// Writes from several buffers: in one piece if they are small.
+pub(super) fn write_joined(mut io: impl Write, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+    let mut joined = [0; JOINED];
+    let mut len = 0;
+    for buf in bufs {
+        let Some(place) = joined.get_mut(len..len + buf.len()) else {
+            return io.write_vectored(bufs);
+        };
+        place.copy_from_slice(buf);
+        len += buf.len();
+    }
+    io.write(&joined[..len])
+}
+
 /// The methods and traits of a stream `$name` over `$mio`, with a field `socket`. Its
 /// `SHORT_IS_ALL` says that a read which finds less than it has room for has found all.
 macro_rules! stream {
@@ -97,7 +118,7 @@ macro_rules! stream {
             ///
             /// As [`write`](Self::write).
             pub async fn write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-                let write = |mut io: &$mio| io::Write::write_vectored(&mut io, bufs);
+                let write = |io: &$mio| super::stream::write_joined(io, bufs);
                 self.socket.run(Direction::Write, write).await
             }
 
@@ -196,7 +217,7 @@ macro_rules! stream {
                 cx: &mut Context<'_>,
                 bufs: &[IoSlice<'_>],
             ) -> Poll<io::Result<usize>> {
-                let write = |mut io: &$mio| io::Write::write_vectored(&mut io, bufs);
+                let write = |io: &$mio| super::stream::write_joined(io, bufs);
                 self.socket.poll_io(Direction::Write, cx, write, |_| false)
             }
 

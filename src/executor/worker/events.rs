@@ -36,6 +36,11 @@ impl Worker<'_> {
             now - last >= LOOK_EVERY && (round.wrapping_sub(self.tick) as i32) <= 0
         });
         if is_due {
+            // Who always has tasks would else never see those of one that is on no processor.
+            if let Some(task) = self.rescue() {
+                // SAFETY: we sit here.
+                unsafe { self.shared.push_here(self.seat, task) };
+            }
             self.fetch();
             self.looked = Some((now, self.tick.wrapping_add(self.seat.queue.len())));
         }

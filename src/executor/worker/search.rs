@@ -103,23 +103,33 @@ impl<'a> Worker<'a> {
     /// A task that has waited elsewhere since we last came by, on a seat that has not moved: one
     /// whose thread computes, or is on no processor.
     pub(super) fn rescue(&mut self) -> Option<Runnable> {
-        let now = Instant::now();
         if let Some((index, tick, since)) = self.suspect {
             let other = &*self.shared.seats[index];
             if other.has_any() && other.tick() == tick {
-                if now - since < STUCK {
+                if since.elapsed() < STUCK {
                     return None;
                 }
-                self.suspect = None;
                 other.mark_stuck();
-                // SAFETY: we sit on our seat, and the other is not it.
-                let task = unsafe { other.queue.steal_into(&self.seat.queue) };
-                return task.or_else(|| other.take_slot());
+                return self.empty(other);
             }
         }
         let waits = self.others().find(|(_, other)| other.has_any());
-        self.suspect = waits.map(|(index, other)| (index, other.tick(), now));
+        self.suspect = waits.map(|(index, other)| (index, other.tick(), Instant::now()));
         None
+    }
+
+    /// Takes all that waits on a seat whose thread may be away for milliseconds.
+    fn empty(&self, other: &Seat) -> Option<Runnable> {
+        // SAFETY: we sit on our seat, and the other is not it.
+        let half = || unsafe { other.queue.steal_into(&self.seat.queue) };
+        let slot = std::iter::once_with(|| other.take_slot()).flatten();
+        let mut tasks = std::iter::from_fn(half).chain(slot);
+        let first = tasks.next();
+        for task in tasks {
+            // SAFETY: we sit here.
+            unsafe { self.shared.push_here(self.seat, task) };
+        }
+        first
     }
 
     /// Found something. The last to find wakes the next to look, while there is more.
