@@ -73,6 +73,17 @@ impl Worker<'_> {
         // SAFETY: we sit here.
         unsafe { self.shared.registry.collect_all(self.index) };
         idle.park(self.index);
+        // The seat may be a guest's from now on. A user's code that is called meanwhile, such as the
+        // function that names threads, is called by who sits nowhere.
+        self.context.set_seat(None);
+        self.sleep(called);
+        self.context.set_seat(Some(self.index));
+        self.tell();
+    }
+
+    /// The part of `park` in which the seat is not ours.
+    fn sleep(&mut self, called: impl Fn() -> bool) {
+        let idle = &self.shared.idle;
         // Without the bit a "go" is on its way, or a guest has the seat until it sends one.
         if (called() || self.shared.has_work()) && self.take_back() {
             // Who pushed while we were searching has woken nobody. In case that we have to do
@@ -97,11 +108,9 @@ impl Worker<'_> {
                 if self.shared.reactor.exists() {
                     self.looks.count(self.shared.reactor.looks());
                 }
-                self.tell(true);
                 return;
             }
             if (called() || !self.ready.is_empty()) && self.take_back() {
-                self.tell(true);
                 return;
             }
             // While a guest sits on our seat, it waits for sockets in our stead.
@@ -128,14 +137,13 @@ impl Worker<'_> {
                 continue;
             }
             if self.take_back() {
-                self.tell(true);
                 return;
             }
             // Claimed: for work, then the "go" is near, and what was fetched waits for it; or by a
             // guest, then it may be far.
             let lent = !self.is_guest && self.seat.has_guest();
             if lent {
-                self.tell(false);
+                self.ready.fire(usize::MAX);
             }
             if self.sentinel {
                 self.resign_sentinel();
