@@ -270,6 +270,36 @@ fn kick_against_wait_in_a_reactor_that_is_new() {
     });
 }
 
+/// A timer is set while the keeper of the time goes to sleep in the poll, until a later one is due: who
+/// has set it sees until when the keeper sleeps, and nudges it (`executor/worker/park.rs`).
+#[test]
+fn nudge_against_wait() {
+    loom::model(|| {
+        let poll = Poll::new(true);
+        let (first, kept) = (Arc::new(AtomicUsize::new(9)), Arc::new(AtomicUsize::new(usize::MAX)));
+        let keeper = thread::spawn({
+            let (poll, first, kept) = (Arc::clone(&poll), Arc::clone(&first), Arc::clone(&kept));
+            move || {
+                // As `Idle::keep_time`.
+                kept.store(9, Relaxed);
+                asleep::settle();
+                if first.load(Relaxed) == 9 {
+                    let stay = || first.load(Relaxed) >= 9;
+                    poll.asleep.wait(0, stay, |stays| poll.waker.take(stays));
+                }
+            }
+        });
+        // As `Shared::hurry`.
+        first.store(1, Relaxed);
+        asleep::settle();
+        if 1 < kept.load(Relaxed) {
+            asleep::settle();
+            poll.asleep.kick(0, || poll.waker.raise());
+        }
+        keeper.join().unwrap();
+    });
+}
+
 /// Two want to wait, and one gets the poll, perhaps after the other: the wake of one is not the
 /// other's, and one that comes late costs the next a look and nothing else.
 #[test]

@@ -15,6 +15,7 @@
 use std::time::{Duration, Instant};
 
 use super::Worker;
+use crate::executor::idle::Kept;
 use crate::executor::{Shared, driver};
 use crate::primitive::atomic::Ordering::SeqCst;
 use crate::primitive::atomic::fence;
@@ -116,7 +117,12 @@ impl Worker<'_> {
             // While a guest sits on our seat, it waits for sockets in our stead.
             let (seat, is_guest) = (self.seat, self.is_guest);
             let seated = || is_guest || !seat.has_guest();
-            let stay = || !seat.has_go(is_guest) && !called() && seated();
+            // Who has set a timer elsewhere that is earlier than the one we wait for, or stopped the
+            // clock, may have nudged us before we are seen in the poll.
+            let (timers, kept) = (&self.shared.timers, self.keeps.as_ref().map(Kept::until));
+            let earlier = |kept| timers.next(|_| Duration::ZERO) < kept;
+            let late = || kept.is_some_and(|kept| earlier(kept) || timers.clock().is_paused());
+            let stay = || !seat.has_go(is_guest) && !called() && seated() && !late();
             let reactor = &self.shared.reactor;
             // Who falls asleep last does wait there: it sees us asleep, and finds the poll free, or we
             // do not see it awake. Who has not left it goes back there, although somebody has woken
