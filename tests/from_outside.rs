@@ -9,7 +9,7 @@ use std::sync::{Arc, mpsc};
 use std::task::{Context, Wake, Waker};
 use std::thread;
 
-use annulus::time::{Duration, Sleep, sleep};
+use annulus::time::{Duration, Instant, Sleep, sleep};
 use annulus::{Builder, Runtime};
 
 use self::support::rounds;
@@ -38,6 +38,56 @@ fn set(time: Duration) -> (Pin<Box<Sleep>>, mpsc::Receiver<()>) {
     let waker = Waker::from(Arc::new(Told(tx)));
     assert!(sleep.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
     (sleep, rx)
+}
+
+/// The timer is set while a worker is on its way to a task that does not end before the timer has
+/// fired. Nobody else is woken while one looks for work; but that one is about to be busy.
+#[test]
+fn who_is_sent_to_work_has_somebody_else_look_at_the_time() {
+    for _ in 0..rounds(10) {
+        let runtime = runtime(2);
+        let _inside = runtime.enter();
+        let (fired, fires) = mpsc::channel();
+        let computes = runtime.spawn(async move {
+            let start = Instant::now();
+            while fires.try_recv().is_err() {
+                assert!(start.elapsed() < Duration::from_secs(10), "the timer does not fire");
+            }
+        });
+        let (_sleep, told) = set(MS);
+        told.recv().unwrap();
+        fired.send(()).unwrap();
+        runtime.block_on(computes).unwrap();
+    }
+}
+
+/// The same with the first socket of the runtime, for which nobody is in the system's poll yet.
+#[cfg(feature = "net")]
+#[test]
+fn who_is_sent_to_work_has_somebody_else_look_at_the_first_socket() {
+    for _ in 0..rounds(10) {
+        let runtime = runtime(2);
+        let _inside = runtime.enter();
+        let io = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let addr = io.local_addr().unwrap();
+        let (heard, hears) = mpsc::channel();
+        let computes = runtime.spawn(async move {
+            let start = Instant::now();
+            while hears.try_recv().is_err() {
+                assert!(start.elapsed() < Duration::from_secs(10), "the socket is not watched");
+            }
+        });
+        let socket = annulus::net::UdpSocket::from_std(io).unwrap();
+        let (tx, told) = mpsc::sync_channel(1);
+        let waker = Waker::from(Arc::new(Told(tx)));
+        let mut buf = [0];
+        let mut recv = std::pin::pin!(socket.recv_from(&mut buf));
+        assert!(recv.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        std::net::UdpSocket::bind("127.0.0.1:0").unwrap().send_to(b"a", addr).unwrap();
+        told.recv().unwrap();
+        heard.send(()).unwrap();
+        runtime.block_on(computes).unwrap();
+    }
 }
 
 /// The timer is set while a thread goes to sleep in the system's poll, until a later one is due.
