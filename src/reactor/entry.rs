@@ -1,10 +1,10 @@
 //! A source as the reactor knows it: what is known of it, and who waits.
 
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll, ready};
 
 use super::readiness::{Direction, Edge, Readiness};
+use crate::task::catch_quietly;
 use crate::util::{SpinLock, budget};
 use crate::wait::Event;
 use crate::wait::queue::Ticket;
@@ -42,9 +42,7 @@ impl Entry {
         self.readiness.tell(edge);
         for direction in [Direction::Read, Direction::Write] {
             if edge.concerns(direction) {
-                let notify = AssertUnwindSafe(|| self.event(direction).notify());
-                // The panic has been reported by its hook.
-                drop(catch_unwind(notify));
+                catch_quietly(|| self.event(direction).notify());
             }
         }
     }
