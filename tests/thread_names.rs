@@ -6,7 +6,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::task::{Context, Waker};
 use std::thread;
 
@@ -16,6 +16,7 @@ use annulus::{Builder, EnterGuard, Handle, block_in_place, yield_now};
 /// It is called by a thread that sets a timer, and has that thread leave the runtime.
 #[test]
 fn who_names_a_thread_may_leave_the_runtime() {
+    static HANDLE: OnceLock<Handle> = OnceLock::new();
     thread_local! {
         static INSIDE: RefCell<Option<EnterGuard<'static>>> = const { RefCell::new(None) };
     }
@@ -39,8 +40,7 @@ fn who_names_a_thread_may_leave_the_runtime() {
         });
     });
     away.recv().unwrap();
-    let handle: &Handle = Box::leak(Box::new(runtime.handle()));
-    INSIDE.set(Some(handle.enter()));
+    INSIDE.set(Some(HANDLE.get_or_init(|| runtime.handle()).enter()));
     let mut timer = pin!(sleep(Duration::from_millis(1)));
     assert!(timer.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     assert!(left.load(SeqCst), "the seat of who is away is sent for");
