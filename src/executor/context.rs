@@ -181,15 +181,17 @@ impl Host for Context {
         &self.place
     }
 
-    fn hurry(&self, deadline: u64) {
+    fn hurry(&self, deadline: u64) -> Option<Box<dyn FnOnce()>> {
         // The first timer of all comes this way, too.
         self.place.timers().clock().use_it();
-        if self.seat.get().is_null() {
-            self.shared().hurry(deadline);
-        } else {
+        if !self.seat.get().is_null() {
             // We look at the clock ourselves, unless a poll takes long.
             self.concerned.set(true);
+            return None;
         }
+        // SAFETY: whoever made this context keeps the runtime alive.
+        let shared = unsafe { self.home.share() };
+        Some(Box::new(move || shared.hurry(deadline)))
     }
 
     fn firing(&self) -> Box<dyn FnOnce()> {
@@ -301,8 +303,8 @@ pub(super) fn belongs_to(home: Home) -> bool {
 /// Calls `f` with the seat of this thread and its number, if it sits on one of `shared`'s.
 #[inline]
 pub(super) fn with_seat<R>(home: Home, f: impl FnOnce(Option<(&Seat, usize)>) -> R) -> R {
-    // SAFETY: a context that is current lives; its seat lives as long as the runtime.
     let seat =
+        // SAFETY: a context that is current lives; its seat lives as long as the runtime.
         unsafe {
             CURRENT.get().as_ref().filter(|context| context.home == home).and_then(|context| {
                 context.seat.get().as_ref().map(|seat| (seat, context.index.get()))

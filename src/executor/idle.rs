@@ -9,8 +9,9 @@
 //!    notifier has claimed and that are not awake yet. While it is not zero nobody needs to be
 //!    woken, *because* whoever gives up searching looks once more at every queue after the
 //!    decrement: after success in `Worker::stop_searching`, after failure in `Worker::park`. At the
-//!    timers, and whether something blocks, the last to go to sleep looks: so who leaves a seat to
-//!    another stops searching before, and not when that one may be asleep.
+//!    timers, and whether anybody waits for sockets, who has succeeded looks, too. Else the last to
+//!    go to sleep looks, also whether something blocks: so who leaves a seat to another stops
+//!    searching before, and not when that one may be asleep.
 //!
 //! # No task is left behind while all sleep
 //!
@@ -36,7 +37,9 @@
 //! and looks at the clock itself. One that is set elsewhere goes: publish the timer, **fence**,
 //! read `keeper` (`kept_until`). A keeper: write `keeper`, **fence**, read all timers
 //! (`keep_time`). One fence comes first. If the setter's, the keeper sees the timer. If the
-//! keeper's, the setter sees until when it sleeps, and wakes it.
+//! keeper's, the setter sees until when it sleeps, and wakes it. One that goes to sleep in the
+//! system's poll, where it may not be seen yet, reads the timers once more when it is. A keeper that
+//! goes to work gives `keeper` up, **fence**, reads the timers (`Worker::entrust_timers`).
 
 use std::time::Instant;
 
@@ -75,6 +78,13 @@ const SEAT: u64 = MAX_SEATS as u64 - 1;
 /// What a keeper has written, by which it gives the part up.
 #[derive(Debug)]
 pub(super) struct Kept(u64);
+
+impl Kept {
+    /// Until when it is kept; may be a little early.
+    pub(super) fn until(&self) -> u64 {
+        self.0 & !SEAT
+    }
+}
 
 impl Idle {
     /// All of `seats` start asleep.

@@ -200,6 +200,28 @@ fn timer_against_keeper() {
     });
 }
 
+/// The same against a keeper that goes to work: it sees the timer, and has another look after it, or
+/// the setter sees that nobody keeps the time any more.
+#[test]
+fn timer_against_keeper_that_goes_to_work() {
+    loom::model(|| {
+        let idle = Arc::new(Idle::new(2));
+        let first = Arc::new(AtomicUsize::new(10_000));
+        assert!(idle.take(0), "seats start asleep");
+        let kept = idle.keep_time(0, 10_000).unwrap();
+        let (their_idle, their_first) = (Arc::clone(&idle), Arc::clone(&first));
+        let keeper = thread::spawn(move || {
+            their_idle.stop_keeping(kept);
+            // As `Worker::entrust_timers`.
+            let kept = their_idle.kept_until();
+            (their_first.load(Relaxed) as u64) < kept.min(10_000)
+        });
+        first.store(1000, Relaxed);
+        let keeps = 1000 < idle.kept_until() && idle.keeper().is_some();
+        assert!(keeper.join().unwrap() || !keeps, "nobody looks at the timer");
+    });
+}
+
 /// Two seats go to sleep at once, each with a timer of its own: whichever is the keeper in the
 /// end, nobody sleeps longer than the first timer.
 #[test]

@@ -385,8 +385,8 @@ pub(crate) fn current() -> Option<Arc<Shared>> {
 /// The reactor of the runtime that this thread is in, if it is in one.
 #[cfg(feature = "net")]
 pub(crate) fn driver_here() -> Option<io::Result<Arc<crate::reactor::Driver>>> {
-    // SAFETY: a runtime stays alive while a thread is in it.
-    context::current().map(|(home, _)| unsafe { home.shared() }.driver())
+    // With a reference of its own: to start it may call a user's code, which may leave the runtime.
+    current().map(|shared| shared.driver())
 }
 
 impl fmt::Debug for Shared {

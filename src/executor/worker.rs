@@ -267,8 +267,8 @@ impl<'a> Worker<'a> {
         }
         // What waits behind who is on no processor comes before these, too.
         let rich = self.others().find(|(_, other)| other.has_plenty());
-        // SAFETY: we sit on our seat, and the other is not it.
         let stolen =
+            // SAFETY: we sit on our seat, and the other is not it.
             rich.and_then(|(_, other)| unsafe { other.queue.steal_into(&self.seat.queue) });
         stolen.or_else(|| self.rescue()).or_else(|| self.shared.late.pop())
     }

@@ -15,12 +15,12 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use mio::event::Source;
 
 use crate::reactor::{Direction, Driver, Entry};
-use crate::util::{SpinLock, budget};
+use crate::util::SpinLock;
 use crate::wait::queue::Ticket;
 
 /// See the module's page.
@@ -131,23 +131,8 @@ impl<S: Source> Socket<S> {
         mut operation: impl FnMut(&S) -> io::Result<R>,
         took_all: impl Fn(&R) -> bool,
     ) -> Poll<io::Result<R>> {
-        ready!(budget::poll_proceed(cx));
-        // Who need not wait leaves the place to who does.
-        let attempt = self.entry.attempt(direction, &mut || operation(self.io()), &took_all);
-        if let Some(result) = attempt {
-            budget::spend();
-            return Poll::Ready(result);
-        }
-        // Not under the lock, since wakers are cloned and dropped.
-        let mut ticket = std::mem::take(&mut *self.tickets[index(direction)].lock());
-        let result =
-            self.entry.poll_io(direction, &mut ticket, cx, || operation(self.io()), took_all);
-        if ticket.is_entered() {
-            let mut other = std::mem::replace(&mut *self.tickets[index(direction)].lock(), ticket);
-            // Another thread has polled at the same time.
-            self.entry.leave(direction, &mut other);
-        }
-        result
+        let place = &self.tickets[index(direction)];
+        self.entry.poll_shared(direction, place, cx, || operation(self.io()), took_all)
     }
 }
 

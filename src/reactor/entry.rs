@@ -1,10 +1,11 @@
 //! A source as the reactor knows it: what is known of it, and who waits.
 
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use super::readiness::{Direction, Edge, Readiness};
+use crate::task::catch_quietly;
+use crate::util::{SpinLock, budget};
 use crate::wait::Event;
 use crate::wait::queue::Ticket;
 
@@ -41,9 +42,7 @@ impl Entry {
         self.readiness.tell(edge);
         for direction in [Direction::Read, Direction::Write] {
             if edge.concerns(direction) {
-                let notify = AssertUnwindSafe(|| self.event(direction).notify());
-                // The panic has been reported by its hook.
-                drop(catch_unwind(notify));
+                catch_quietly(|| self.event(direction).notify());
             }
         }
     }
@@ -75,6 +74,33 @@ impl Entry {
     ) -> Poll<io::Result<R>> {
         let attempt = || self.attempt(direction, &mut operation, &took_all);
         self.event(direction).poll_until(ticket, cx, attempt)
+    }
+
+    /// As `poll_io`, for those who have no ticket of their own, and share one in `place`: the last to
+    /// wait is woken.
+    pub(crate) fn poll_shared<R>(
+        &self,
+        direction: Direction,
+        place: &SpinLock<Ticket>,
+        cx: &mut Context<'_>,
+        mut operation: impl FnMut() -> io::Result<R>,
+        took_all: impl Fn(&R) -> bool,
+    ) -> Poll<io::Result<R>> {
+        ready!(budget::poll_proceed(cx));
+        // Who need not wait leaves the place to who does.
+        if let Some(result) = self.attempt(direction, &mut operation, &took_all) {
+            budget::spend();
+            return Poll::Ready(result);
+        }
+        // Nor does who comes just in time give up a place that is another's.
+        let mut ticket = Ticket::default();
+        let result = self.poll_io(direction, &mut ticket, cx, operation, took_all);
+        if ticket.is_entered() {
+            let mut other = std::mem::replace(&mut *place.lock(), ticket);
+            // Not under the lock, since it drops a waker.
+            self.leave(direction, &mut other);
+        }
+        result
     }
 
     /// Tries while something is known to be there; None when the source would block.

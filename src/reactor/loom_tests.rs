@@ -7,7 +7,7 @@ use std::future::poll_fn;
 use std::io;
 
 use loom::future::block_on;
-use loom::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use loom::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use loom::sync::atomic::{AtomicBool, AtomicUsize};
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
@@ -16,6 +16,7 @@ use super::asleep::{self, Asleep};
 use super::entry::Entry;
 use super::readiness::{Direction, Edge, READ_CLOSED, READABLE, Readiness, WRITABLE, WRITE_CLOSED};
 use crate::primitive::Arc;
+use crate::util::SpinLock;
 use crate::wait::queue::Ticket;
 
 /// Bytes on their way, and whether no more come. It is Release and Acquire, as if the system had
@@ -109,6 +110,44 @@ fn two_readers_hear_of_the_end() {
         entry.tell(Edge(READABLE | READ_CLOSED));
         assert_eq!(read(&entry, &pipe, true).unwrap(), 0);
         assert_eq!(reader.join().unwrap(), 0);
+    });
+}
+
+/// Counts its wakes.
+#[derive(Default)]
+struct Count(std::sync::atomic::AtomicUsize);
+
+impl std::task::Wake for Count {
+    fn wake(self: std::sync::Arc<Self>) {
+        self.0.fetch_add(1, SeqCst);
+    }
+}
+
+/// One waits in a place that it shares, and another polls there while the system speaks: whoever of
+/// them has waited last is woken, also if the other need not wait.
+#[test]
+fn who_need_not_wait_leaves_the_place_to_who_does() {
+    loom::model(|| {
+        let (entry, pipe) = (std::sync::Arc::new(Entry::new(0)), Arc::new(Pipe::default()));
+        let place = SpinLock::new(Ticket::default());
+        let poll = || {
+            let count = std::sync::Arc::new(Count::default());
+            let waker = std::task::Waker::from(count.clone());
+            let mut cx = std::task::Context::from_waker(&waker);
+            let read = || pipe.read();
+            (count, entry.poll_shared(Direction::Read, &place, &mut cx, read, |_| false))
+        };
+        let (first, result) = poll();
+        assert!(result.is_pending());
+        let (their_entry, their_pipe) = (entry.clone(), pipe.clone());
+        let system = thread::spawn(move || {
+            their_pipe.bytes.fetch_add(1, Release);
+            their_entry.tell(Edge(READABLE));
+        });
+        let (second, result) = poll();
+        system.join().unwrap();
+        let last = if result.is_pending() { second } else { first };
+        assert!(last.0.load(SeqCst) > 0, "who waits is not woken");
     });
 }
 
@@ -267,6 +306,36 @@ fn kick_against_wait_in_a_reactor_that_is_new() {
         });
         poll.wake(0);
         sleeper.join().unwrap();
+    });
+}
+
+/// A timer is set while the keeper of the time goes to sleep in the poll, until a later one is due: who
+/// has set it sees until when the keeper sleeps, and nudges it (`executor/worker/park.rs`).
+#[test]
+fn nudge_against_wait() {
+    loom::model(|| {
+        let poll = Poll::new(true);
+        let (first, kept) = (Arc::new(AtomicUsize::new(9)), Arc::new(AtomicUsize::new(usize::MAX)));
+        let keeper = thread::spawn({
+            let (poll, first, kept) = (Arc::clone(&poll), Arc::clone(&first), Arc::clone(&kept));
+            move || {
+                // As `Idle::keep_time`.
+                kept.store(9, Relaxed);
+                asleep::settle();
+                if first.load(Relaxed) == 9 {
+                    let stay = || first.load(Relaxed) >= 9;
+                    poll.asleep.wait(0, stay, |stays| poll.waker.take(stays));
+                }
+            }
+        });
+        // As `Shared::hurry`.
+        first.store(1, Relaxed);
+        asleep::settle();
+        if 1 < kept.load(Relaxed) {
+            asleep::settle();
+            poll.asleep.kick(0, || poll.waker.raise());
+        }
+        keeper.join().unwrap();
     });
 }
 

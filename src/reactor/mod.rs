@@ -55,6 +55,7 @@ pub(crate) use self::readiness::Direction;
 use self::readiness::Edge;
 use crate::primitive::atomic::AtomicU32;
 use crate::primitive::atomic::Ordering::Relaxed;
+use crate::task::catch_quietly;
 
 /// Events fetched at once: as many as half of a seat's ring has room for. The system keeps the
 /// others in the order in which they came.
@@ -281,6 +282,8 @@ impl Ready {
     pub(crate) fn fire(&mut self, most: usize) {
         for (entry, edge) in self.0.drain(..most.min(self.0.len())) {
             entry.tell(edge);
+            // If the source has gone since, with it go the wakers of futures that were forgotten.
+            catch_quietly(|| drop(entry));
         }
     }
 }

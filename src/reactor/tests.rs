@@ -110,3 +110,32 @@ fn a_waker_that_panics_leaves_nobody_waiting() {
         assert!(matches!(entry.poll_ready(*direction, ticket, &mut cx), Poll::Ready(Ok(()))));
     }
 }
+
+/// Panics when it drops, and when it is woken, with another.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking(), "a bomb drops");
+    }
+}
+
+impl Wake for Bomb {
+    fn wake(self: Arc<Self>) {
+        std::panic::panic_any(Bomb);
+    }
+}
+
+/// Futures that were forgotten have left their wakers, and their socket is gone since it was spoken
+/// of. One waker is called here, the other dropped, and neither keeps the rest from hearing.
+#[test]
+fn no_waker_keeps_others_from_hearing() {
+    let entries = [0, 1].map(|key| Arc::new(Entry::new(key)));
+    for direction in [Direction::Read, Direction::Write] {
+        let bomb = Waker::from(Arc::new(Bomb));
+        assert!(waits(&entries[0], direction, &mut Ticket::default(), &bomb));
+    }
+    let other = Arc::clone(&entries[1]);
+    Ready(entries.map(|entry| (entry, Edge(READABLE))).into()).fire(usize::MAX);
+    assert!(!waits(&other, Direction::Read, &mut Ticket::default(), Waker::noop()));
+}

@@ -250,10 +250,10 @@ impl<'scope> Scope<'scope, '_> {
         let end = End::new(&self.count);
         let scoped = Scoped { future, polling: false, packet: theirs, end };
         let scoped: Pin<Box<dyn Future<Output = ()> + Send + 'scope>> = Box::pin(scoped);
-        // SAFETY: only the lifetime changes. `End` keeps the scope from ending, and with it
-        // `'scope`, until the future is gone, and nobody uses it after that (see the module's
-        // page). If the spawn panics the future is dropped here.
         let scoped: Pin<Box<dyn Future<Output = ()> + Send + 'static>> =
+            // SAFETY: only the lifetime changes. `End` keeps the scope from ending, and with it
+            // `'scope`, until the future is gone, and nobody uses it after that (see the module's
+            // page). If the spawn panics the future is dropped here.
             unsafe { mem::transmute(scoped) };
         let task = self.shared.spawn(scoped, Origin::caller());
         ScopedJoinHandle { task, packet, scope: PhantomData }

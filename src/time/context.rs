@@ -11,11 +11,12 @@ pub(crate) trait Host {
     /// The timers of the runtime, and those of this thread.
     fn place(&self) -> &Place;
 
-    /// A timer has been set on this thread that is the first of its shard to be due.
-    fn hurry(&self, deadline: u64);
+    /// A timer has been set on this thread that is the first of its shard to be due. Gives what has
+    /// somebody look after it, if that is not this thread, as in `firing`.
+    fn hurry(&self, deadline: u64) -> Option<Box<dyn FnOnce()>>;
 
     /// The clock has been moved: gives what fires all that is due. It is to be called after the
-    /// host is left alone, since a waker may take it away.
+    /// host is left alone, since it calls a user's code, which may take the host away.
     fn firing(&self) -> Box<dyn FnOnce()>;
 }
 
@@ -94,4 +95,11 @@ pub(super) fn place<R>(f: impl FnOnce(Option<&Place>) -> R) -> R {
 pub(super) fn with<R>(f: impl FnOnce(Option<&dyn Host>) -> R) -> R {
     // SAFETY: the contract of `set`; `f` runs on this thread, below the frame of the host.
     f(HERE.get().map(|here| unsafe { &*here.host }))
+}
+
+/// As [`Host::hurry`], and calls what it gives.
+pub(super) fn hurry(deadline: u64) {
+    if let Some(wake) = with(|host| host.and_then(|host| host.hurry(deadline))) {
+        wake();
+    }
 }

@@ -164,7 +164,7 @@ impl Sleep {
         });
         match hurry {
             Some(None) => {}
-            Some(Some(time)) => drop(context::with(|host| host.map(|host| host.hurry(time)))),
+            Some(Some(time)) => context::hurry(time),
             None => {
                 drop(waker);
                 self.refuse();

@@ -41,7 +41,7 @@ use super::context::{self, Host};
 pub fn pause() {
     let paused = in_runtime(|host| host.place().timers().clock().pause());
     assert!(paused, "this runtime's clock stands still already; call `time::resume` first");
-    in_runtime(|host| host.hurry(0));
+    context::hurry(0);
 }
 
 /// Lets the clock run on, from where it is.
@@ -53,7 +53,7 @@ pub fn pause() {
 pub fn resume() {
     let resumed = in_runtime(|host| host.place().timers().clock().resume());
     assert!(resumed, "this runtime's clock runs; call `time::pause` first");
-    in_runtime(|host| host.hurry(0));
+    context::hurry(0);
 }
 
 /// Moves a clock that stands still, and fires what is due by then, in the order of the deadlines.

@@ -63,20 +63,20 @@ impl Worker<'_> {
         if self.shared.reactor.look(&mut self.ready) {
             self.looks.add();
         }
-        let told = self.tell(true);
+        let told = self.tell();
         // As if we had waited for it: we may have come for something else, and found nobody there.
         self.watched |= told;
         told
     }
 
-    /// Tells what was fetched. Unless the seat is ours (`seated`), tasks go to the injector.
-    pub(super) fn tell(&mut self, seated: bool) -> bool {
+    /// Tells what was fetched; says whether there was any.
+    pub(super) fn tell(&mut self) -> bool {
         if self.ready.is_empty() {
             return false;
         }
         // What the ring does not hold goes behind what waits in the injector. A full ring would
         // send its older half there, again and again the same tasks.
-        let room = if seated { CAPACITY - self.seat.queue.len() } else { 0 };
+        let room = CAPACITY - self.seat.queue.len();
         if room > 0 {
             self.wake_here(|worker| worker.ready.fire(room as usize));
         }

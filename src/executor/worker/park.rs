@@ -15,6 +15,7 @@
 use std::time::{Duration, Instant};
 
 use super::Worker;
+use crate::executor::idle::Kept;
 use crate::executor::{Shared, driver};
 use crate::primitive::atomic::Ordering::SeqCst;
 use crate::primitive::atomic::fence;
@@ -73,6 +74,17 @@ impl Worker<'_> {
         // SAFETY: we sit here.
         unsafe { self.shared.registry.collect_all(self.index) };
         idle.park(self.index);
+        // The seat may be a guest's from now on. A user's code that is called meanwhile, such as the
+        // function that names threads, is called by who sits nowhere.
+        self.context.set_seat(None);
+        self.sleep(called);
+        self.context.set_seat(Some(self.index));
+        self.tell();
+    }
+
+    /// The part of `park` in which the seat is not ours.
+    fn sleep(&mut self, called: impl Fn() -> bool) {
+        let idle = &self.shared.idle;
         // Without the bit a "go" is on its way, or a guest has the seat until it sends one.
         if (called() || self.shared.has_work()) && self.take_back() {
             // Who pushed while we were searching has woken nobody. In case that we have to do
@@ -97,17 +109,20 @@ impl Worker<'_> {
                 if self.shared.reactor.exists() {
                     self.looks.count(self.shared.reactor.looks());
                 }
-                self.tell(true);
                 return;
             }
             if (called() || !self.ready.is_empty()) && self.take_back() {
-                self.tell(true);
                 return;
             }
             // While a guest sits on our seat, it waits for sockets in our stead.
             let (seat, is_guest) = (self.seat, self.is_guest);
             let seated = || is_guest || !seat.has_guest();
-            let stay = || !seat.has_go(is_guest) && !called() && seated();
+            // Who has set a timer elsewhere that is earlier than the one we wait for, or stopped the
+            // clock, may have nudged us before we are seen in the poll.
+            let (timers, kept) = (&self.shared.timers, self.keeps.as_ref().map(Kept::until));
+            let earlier = |kept| timers.next(|_| Duration::ZERO) < kept;
+            let late = || kept.is_some_and(|kept| earlier(kept) || timers.clock().is_paused());
+            let stay = || !seat.has_go(is_guest) && !called() && seated() && !late();
             let reactor = &self.shared.reactor;
             // Who falls asleep last does wait there: it sees us asleep, and finds the poll free, or we
             // do not see it awake. Who has not left it goes back there, although somebody has woken
@@ -128,14 +143,13 @@ impl Worker<'_> {
                 continue;
             }
             if self.take_back() {
-                self.tell(true);
                 return;
             }
             // Claimed: for work, then the "go" is near, and what was fetched waits for it; or by a
             // guest, then it may be far.
             let lent = !self.is_guest && self.seat.has_guest();
             if lent {
-                self.tell(false);
+                self.ready.fire(usize::MAX);
             }
             if self.sentinel {
                 self.resign_sentinel();

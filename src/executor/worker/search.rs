@@ -137,6 +137,10 @@ impl<'a> Worker<'a> {
     pub(super) fn stop_searching(&mut self) {
         self.searching = false;
         if self.shared.idle.stop_searching() {
+            // Nor has anybody been woken for a timer that was set elsewhere meanwhile, or for the
+            // first socket.
+            self.context.set_concerned(true);
+            self.watched |= self.shared.reactor.lacks_watcher();
             if RAMP_UP && self.shared.has_work() {
                 self.shared.wake(self.shared.idle.notify_soon());
             }

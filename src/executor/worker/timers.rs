@@ -55,8 +55,10 @@ impl Worker<'_> {
             idle.stop_keeping(kept);
         }
         if idle.lacks_sentinel() {
-            let first = timers.next(|_| Duration::ZERO);
-            if first != NEVER && first < idle.kept_until() {
+            // In this order: the fence in the first comes after the end of our keeping. Who has set
+            // a timer knows of that, or we see the timer.
+            let kept = idle.kept_until();
+            if timers.next(|_| Duration::ZERO) < kept {
                 self.shared.wake(idle.notify_soon());
             }
         }
