@@ -1,6 +1,6 @@
 //! The reactor without a runtime: whom an event reaches, and what is left when sources leave.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
@@ -11,6 +11,7 @@ use mio::net::UnixStream;
 
 use super::readiness::{READABLE, WRITABLE};
 use super::{Direction, Driver, Edge, Entry, Ready, lock, precise};
+use crate::util::SpinLock;
 use crate::wait::queue::Ticket;
 
 #[derive(Default)]
@@ -58,6 +59,23 @@ fn an_event_of_a_source_that_left_reaches_nobody() {
     driver.collect(events, &mut ready);
     assert!(ready.is_empty());
     assert!(waits(&second, Direction::Read, &mut Ticket::default(), Waker::noop()));
+}
+
+/// Who waits in a shared place hears of each step once: what its last wait was told is spent.
+#[test]
+fn a_shared_place_is_told_once() {
+    let (entry, place) = (Entry::new(0), SpinLock::new(Ticket::default()));
+    let count = Arc::new(Count::default());
+    let waker = Waker::from(Arc::clone(&count));
+    for wakes in 0..3 {
+        let read = || -> io::Result<()> { Err(io::ErrorKind::WouldBlock.into()) };
+        let mut cx = Context::from_waker(&waker);
+        let result = entry.poll_shared(Direction::Read, &place, &mut cx, read, |_| false);
+        assert!(result.is_pending());
+        assert_eq!(count.0.load(SeqCst), wakes);
+        entry.tell(Edge(READABLE));
+        assert_eq!(count.0.load(SeqCst), wakes + 1);
+    }
 }
 
 #[test]

@@ -100,8 +100,8 @@ impl Event {
     /// Ends the wait, also of an operation that is dropped.
     #[inline]
     pub(crate) fn leave(&self, ticket: &mut Ticket) {
-        // SAFETY: as in `poll_until`.
-        unsafe { self.queue.cancel(ticket, &self.waits) };
+        // What it was notified of is nobody else's: invariant 2.
+        drop(self.queue.leave(ticket));
     }
 
     /// Whether somebody waits: for who holds the lock under which `attempt` looks.

@@ -54,7 +54,7 @@ impl Worker<'_> {
         if let Some(kept) = self.keeps.take() {
             idle.stop_keeping(kept);
         }
-        if idle.lacks_sentinel() {
+        if timers.clock().is_used() && idle.lacks_sentinel() {
             // In this order: the fence in the first comes after the end of our keeping. Who has set
             // a timer knows of that, or we see the timer.
             let kept = idle.kept_until();
