@@ -101,7 +101,7 @@ impl Event {
     #[inline]
     pub(crate) fn leave(&self, ticket: &mut Ticket) {
         // What it was notified of is nobody else's: invariant 2.
-        drop(self.queue.leave(ticket));
+        let _ = self.queue.leave(ticket);
     }
 
     /// Whether somebody waits: for who holds the lock under which `attempt` looks.
