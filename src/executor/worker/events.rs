@@ -3,7 +3,7 @@
 //! | when | it looks |
 //! |---|---|
 //! | it has no task | before it looks at other seats |
-//! | between polls | when it looks at the clock, 50 µs have passed, and who waited then has run |
+//! | between polls | when it looks at the clock, 50 µs have passed, and who waited then has run; before that, at seats that do not move |
 //! | it sleeps | waits in the system's poll, if no other does, or looks there often (`looks.rs`) |
 //!
 //! Who leaves the system's poll to work leaves it to nobody, so that a message in and out wakes

@@ -1,4 +1,11 @@
 //! Looking for work elsewhere: what is due, what the sockets tell of, what waits on other seats.
+//!
+//! # Invariants
+//!
+//! 1. Who gives up searching after success looks at every queue, and sees to the timers and the
+//!    sockets, since nobody was woken for them meanwhile (`Idle`, invariant 2).
+//! 2. What waits on a seat that moves is left to it, unless that has plenty. Only a seat whose turn
+//!    has not changed for `GRACE`, or `STUCK`, is robbed of the rest.
 
 use std::time::Instant;
 
