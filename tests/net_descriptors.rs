@@ -115,7 +115,8 @@ fn a_server_without_descriptors_waits_for_one() {
         runtime(2).block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let addr = listener.local_addr().unwrap();
-            let (freed, wait) = annulus::channel::mpsc::<()>(1);
+            // A send ends when the server, which has failed, takes it.
+            let (freed, wait) = annulus::channel::rendezvous::channel::<()>();
             let server = spawn(async move {
                 let (mut wait, mut failures) = (wait, 0);
                 loop {
@@ -139,7 +140,7 @@ fn a_server_without_descriptors_waits_for_one() {
                 freed.send(()).await.unwrap();
             }
             drop(taken);
-            // The server may have been late for the third, and be gone.
+            // The server may have been late after the third, and be gone.
             let _ = freed.send(()).await;
             client.read_exact(&mut [0]).await.unwrap();
             assert!(server.await.unwrap() >= 3);
