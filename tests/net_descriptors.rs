@@ -118,7 +118,7 @@ fn a_server_without_descriptors_waits_for_one() {
             // A send ends when the server, which has failed, takes it.
             let (freed, wait) = annulus::channel::rendezvous::channel::<()>();
             let server = spawn(async move {
-                let (mut wait, mut failures) = (wait, 0);
+                let (wait, mut failures) = (wait, 0);
                 loop {
                     match listener.accept().await {
                         Ok((stream, _)) => {
