@@ -298,16 +298,22 @@ fn children_leave_nothing() {
         };
         let before = settle();
         runtime.block_on(children(100));
-        while descriptors() > before {
+        // A task that reaps one may not have run yet, and have no descriptor for it.
+        while descriptors() > before || has_children() {
             thread::yield_now();
         }
-        drop(runtime);
-        let zombies = |stat: String| stat.contains(") Z ");
-        let all = fs::read_dir("/proc").unwrap().filter_map(|entry| {
-            let stat = fs::read_to_string(entry.unwrap().path().join("stat")).ok()?;
-            let parent = stat.rsplit(") ").next()?.split(' ').nth(1)?.parse::<u32>().ok()?;
-            (parent == std::process::id() && zombies(stat)).then_some(())
-        });
-        assert_eq!(all.count(), 0, "there are zombies");
     });
+}
+
+/// Whether this process has children: such that run, and such that nobody has reaped.
+#[cfg(feature = "process")]
+fn has_children() -> bool {
+    let is_ours = |stat: String| {
+        let parent = stat.rsplit(") ").next()?.split(' ').nth(1)?.parse::<u32>().ok()?;
+        (parent == std::process::id()).then_some(())
+    };
+    fs::read_dir("/proc").unwrap().any(|entry| {
+        let stat = fs::read_to_string(entry.unwrap().path().join("stat"));
+        stat.ok().and_then(is_ours).is_some()
+    })
 }
