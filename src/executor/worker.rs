@@ -188,6 +188,7 @@ impl<'a> Worker<'a> {
     pub(super) fn run(&mut self, task: Runnable) -> bool {
         self.begin();
         budget::refill();
+        let computed = task.take_mark();
         let again = task.run();
         if self.context.seat().is_none() && !self.sit_again() {
             self.shared.inject(again.map_or_else(List::new, List::from));
@@ -198,7 +199,11 @@ impl<'a> Worker<'a> {
         self.measure();
         let computes = std::mem::take(&mut self.computes);
         if let Some(task) = again {
-            if computes && self.shared.reactor.exists() {
+            if computes {
+                task.mark();
+            }
+            // Once may have been an accident: the system took the processor away.
+            if computes && computed && self.shared.reactor.exists() {
                 self.shared.put_off(task);
             } else {
                 // SAFETY: we sit here.

@@ -1,9 +1,10 @@
 //! The tasks that live somewhere, by key, so that whoever ends that place can end them.
 
 use super::raw::TaskId;
+use super::state::MAX_TAG;
 
 /// The tag of a task that came too late to be listed; that of others is its key.
-pub(crate) const UNLISTED: u32 = u32::MAX;
+pub(crate) const UNLISTED: u32 = MAX_TAG;
 
 /// Tasks by key. Eight bytes for each: so a slab it is not, whose entries have a tag.
 #[derive(Debug, Default)]
@@ -20,8 +21,8 @@ impl Live {
             self.tasks[key as usize] = Some(task);
             return key;
         }
-        let key = u32::try_from(self.tasks.len()).ok().filter(|&key| key != UNLISTED);
-        let key = key.expect("2^32 tasks that were spawned in one place are still there");
+        let key = u32::try_from(self.tasks.len()).ok().filter(|&key| key < UNLISTED);
+        let key = key.expect("2^31 tasks that were spawned in one place are still there");
         self.tasks.push(Some(task));
         key
     }

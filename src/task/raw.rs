@@ -15,7 +15,6 @@ use super::join::JoinHandle;
 use super::state::{AfterRun, State};
 use super::waker;
 use crate::primitive::UnsafeCell;
-use crate::primitive::atomic::Ordering::Relaxed;
 
 /// Where the task's wakes go: the one call that leads up, from here to an executor.
 ///
@@ -311,8 +310,19 @@ impl Runnable {
     /// Leaves a note for when the task has completed.
     #[inline]
     pub(crate) fn set_tag(&self, tag: u32) {
-        // Ordering: Relaxed; the queue that carries the task to its runner publishes it.
-        self.0.header().state.tag.store(tag, Relaxed);
+        self.0.header().state.set_tag(tag);
+    }
+
+    /// Leaves a mark for who runs the task next.
+    #[inline]
+    pub(crate) fn mark(&self) {
+        self.0.header().state.mark();
+    }
+
+    /// Takes the mark off, and says whether there was one.
+    #[inline]
+    pub(crate) fn take_mark(&self) -> bool {
+        self.0.header().state.take_mark()
     }
 
     /// A name for the task, for the executor's list.
@@ -344,7 +354,7 @@ impl Completed {
     /// What [`Runnable::set_tag`] was given.
     #[inline]
     pub(crate) fn tag(&self) -> u32 {
-        self.0.0.header().state.tag.load(Relaxed)
+        self.0.0.header().state.tag()
     }
 }
 

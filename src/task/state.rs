@@ -45,9 +45,14 @@ const MOST: u32 = u32::MAX - (REFERENCE << 16);
 pub(super) struct State {
     wakes: AtomicU64,
     life: AtomicU32,
-    /// The executor's note, written before the first run. It is here because here is room.
-    pub(super) tag: AtomicU32,
+    /// The executor's note, written before the first run, and MARK, which is the runner's. They
+    /// are here because here is room.
+    tag: AtomicU32,
 }
+
+/// The largest tag; the bit above is the mark.
+pub(super) const MAX_TAG: u32 = u32::MAX >> 1;
+const MARK: u32 = 1 << 31;
 
 /// A run under way.
 #[must_use]
@@ -91,6 +96,37 @@ impl State {
             life: AtomicU32::new(JOIN_INTEREST | (2 * REFERENCE)),
             tag: AtomicU32::new(0),
         }
+    }
+
+    /// Leaves a note, which stays.
+    #[inline]
+    pub(super) fn set_tag(&self, tag: u32) {
+        debug_assert!(tag <= MAX_TAG);
+        // Ordering: Relaxed, here and below; what carries the task to its runner publishes it.
+        self.tag.store(tag, Relaxed);
+    }
+
+    #[inline]
+    pub(super) fn tag(&self) -> u32 {
+        self.tag.load(Relaxed) & !MARK
+    }
+
+    /// Leaves a mark for the next runner. Only who has the right to run the task may.
+    #[inline]
+    pub(super) fn mark(&self) {
+        self.tag.store(self.tag.load(Relaxed) | MARK, Relaxed);
+    }
+
+    /// Takes the mark off, and says whether there was one. Only who has the right to run the task
+    /// may.
+    #[inline]
+    pub(super) fn take_mark(&self) -> bool {
+        let tag = self.tag.load(Relaxed);
+        let marked = tag & MARK != 0;
+        if marked {
+            self.tag.store(tag & !MARK, Relaxed);
+        }
+        marked
     }
 
     /// True: the task was idle, and the caller has to schedule it.
