@@ -64,6 +64,10 @@ pub(crate) const WARY_FOR: u32 = number(option_env!("ANNULUS_WARY_FOR"), 64) as 
 /// whom the sockets wake. A long time: none does.
 pub(crate) const COMPUTES: Duration = nanos(option_env!("ANNULUS_COMPUTES"), 200_000);
 
+/// Such a task has its turn all the same after so many times as long as the last of them took: with 4,
+/// they get a fifth of the time at least. 0: at each look at the injector.
+pub(crate) const LATE_SHARE: u32 = number(option_env!("ANNULUS_LATE_SHARE"), 4) as u32;
+
 /// How long a seat that does not move may keep a task waiting from one that comes by on its way to
 /// the sockets. A long time: others come as for any task.
 pub(crate) const STUCK: Duration = nanos(option_env!("ANNULUS_STUCK"), 50_000);
@@ -71,6 +75,8 @@ pub(crate) const STUCK: Duration = nanos(option_env!("ANNULUS_STUCK"), 50_000);
 /// How long the sentinel sleeps at first, and at most. A long time: there is none.
 pub(crate) const NAP: Duration = nanos(option_env!("ANNULUS_NAP"), 1_000_000);
 pub(crate) const LONGEST_NAP: Duration = nanos(option_env!("ANNULUS_LONGEST_NAP"), 10_000_000);
+/// How long it sleeps at first where it is in the way of others: while the sockets are left to one.
+pub(crate) const GATHERED_NAP: Duration = nanos(option_env!("ANNULUS_GATHERED_NAP"), 5_000_000);
 
 /// Bounds of the time for which one searcher looks on, before it sleeps. Both 0: nobody spins.
 pub(crate) const SHORTEST_SPIN: Duration = nanos(option_env!("ANNULUS_SHORTEST_SPIN"), 1_000);
@@ -89,6 +95,14 @@ pub(crate) const RAMP_UP: bool = number(option_env!("ANNULUS_RAMP_UP"), 1) != 0;
 pub(crate) const SHARE: Duration = nanos(option_env!("ANNULUS_SHARE"), 1_000);
 /// The same while tasks are kept together.
 pub(crate) const SHARE_TOGETHER: Duration = nanos(option_env!("ANNULUS_SHARE_TOGETHER"), 30_000);
+
+/// The same while the workers leave the sockets to one of them, which keeps what waits there no longer.
+pub(crate) const SHARE_GATHERED: Duration = nanos(option_env!("ANNULUS_SHARE_GATHERED"), 1_000_000);
+/// A thread that is pushed off its processor so often in a second is one of too many; the trial of
+/// leaving the sockets to one worker begins. 0: there is none.
+///
+/// Perf: echo, two workers on two processors: 1000 and more beside a busy client, 60 without one.
+pub(crate) const CROWDED: u64 = number(option_env!("ANNULUS_CROWDED"), 200);
 
 /// Tasks are chatty if they take less time than this for each operation on a channel. 0: none
 /// are, and no trial is made of keeping them together.

@@ -1,19 +1,25 @@
-//! Whether tasks that pass messages to each other are spread over workers.
+//! Whether tasks are spread over workers, or kept together.
 //!
-//! Work is worth sharing as soon as it takes longer than to come for it. Tasks that do hardly
-//! anything but pass messages are another matter: between two processors a message costs the
+//! Work is worth sharing as soon as it takes longer than to come for it. There are two exceptions.
+//!
+//! *Tasks that do hardly anything but pass messages*: between two processors a message costs the
 //! transfer of the cache lines it is made of. Some gain all the same, like the stages of a
 //! pipeline, of which only one has its neighbour on another processor; others lose, like many
-//! senders to one receiver, all of whom have. No rule of ours told them apart, but a trial does:
-//! the runtime counts its operations on channels a second, both ways, and keeps to the better way.
+//! senders to one receiver, all of whom have.
+//!
+//! *Tasks that wait for sockets, while there are more threads than processors*: a second worker takes
+//! the processor from those whom the first serves, and both from each other.
+//!
+//! No rule of ours told who gains from who loses, but a trial does: the runtime counts its operations
+//! a second, both ways, and keeps to the better way. Each of the two is a [`Question`] of its own.
 //!
 //! ```text
-//!            chatty                     WAIT, then twice as long each time, if nothing changes
+//!            cause                      `wait`, then twice as long each time, if nothing changes
 //!   QUIET ------------> settle --> measure one way --> settle --> measure the other --> HOLD
 //!     ^ |                                ^                                               |  |
 //!     | |                                +-----------------------------------------------+  |
-//!     | +- chatty again, before the next trial is due --> HOLD                              |
-//!     +-------------------------------- not chatty for CHATTY_FOR --------------------------+
+//!     | +- cause again, before the next trial is due --> HOLD                               |
+//!     +-------------------------------- no cause for `lasts` -------------------------------+
 //! ```
 //!
 //! Who looks at the clock when the time of a step has come takes it; the others go on.
@@ -25,26 +31,68 @@ use crate::primitive::Mutex;
 use crate::primitive::atomic::Ordering::Relaxed;
 use crate::primitive::atomic::{AtomicBool, AtomicU64};
 use crate::primitive::may_spin;
-use crate::tuning::{CHATTY, SHARE, SHARE_TOGETHER};
+use crate::tuning::{CHATTY, SHARE, SHARE_GATHERED, SHARE_TOGETHER};
 use crate::util::CachePadded;
 
-/// For how long tasks count as chatty that were so once: spread over workers, they look busy.
-const CHATTY_FOR: Duration = Duration::from_millis(10);
-/// How long tasks may take to move after a change, and how long operations are counted then.
-const SETTLE: Duration = Duration::from_millis(2);
-const MEASURE: Duration = Duration::from_millis(1);
-/// The time between two trials, at first and at most.
-const WAIT: Duration = Duration::from_millis(8);
-const LONGEST_WAIT: Duration = Duration::from_millis(128);
+/// The times of a question's trials.
+#[derive(Debug)]
+struct Pace {
+    /// For how long its cause counts, once seen.
+    lasts: Duration,
+    /// How long tasks may take to move after a change, and how long operations are counted then.
+    settle: Duration,
+    measure: Duration,
+    /// The time between two trials, at first and at most.
+    wait: Duration,
+    longest_wait: Duration,
+    /// How many times as good as together it must be apart, to be chosen; and the other way round.
+    apart: f64,
+    together: f64,
+}
+
+/// Spread over workers, chatty tasks look busy.
+const MESSAGES: Pace = Pace {
+    lasts: Duration::from_millis(10),
+    settle: Duration::from_millis(2),
+    measure: Duration::from_millis(1),
+    wait: Duration::from_millis(8),
+    longest_wait: Duration::from_millis(128),
+    // What works is changed for a clear gain only.
+    apart: 1.1,
+    together: 1.1,
+};
+
+/// What comes over sockets comes in bursts of a millisecond and more, when other threads have had
+/// their turn: the same way may be worth half as much again in the next trial. Where there are processors
+/// for two workers, they are worth almost twice as much as one.
+const SOCKETS: Pace = Pace {
+    lasts: Duration::from_secs(60),
+    settle: Duration::from_millis(5),
+    measure: Duration::from_millis(30),
+    wait: Duration::from_millis(400),
+    longest_wait: Duration::from_secs(6),
+    apart: 1.3,
+    together: 1.0 / 1.3,
+};
 
 /// What the seats of a runtime have found out together.
 #[derive(Debug)]
 pub(super) struct Sharing {
     start: Instant,
-    /// Whether tasks are kept together now.
+    /// Whether to keep tasks together that pass messages.
+    messages: Question,
+    /// Whether to keep tasks together that wait for sockets.
+    sockets: Question,
+}
+
+/// Something that trials find out: whether tasks are better off together.
+#[derive(Debug)]
+struct Question {
+    pace: &'static Pace,
+    /// Whether they are kept together now.
     together: AtomicBool,
-    /// Until when tasks count as chatty, and when the next step is due, in nanoseconds.
-    chatty_until: AtomicU64,
+    /// Until when there is a cause for the question, and when the next step is due, in nanoseconds.
+    until: AtomicU64,
     next: AtomicU64,
     trial: Mutex<Trial>,
 }
@@ -56,50 +104,78 @@ pub(super) struct Window {
     pub(super) time: Duration,
     pub(super) polls: u32,
     pub(super) operations: u32,
+    /// Whether its thread is often pushed off its processor, and there are sockets.
+    pub(super) crowded: bool,
 }
 
 impl Sharing {
     pub(super) fn new() -> Self {
-        Self {
-            start: Instant::now(),
-            together: AtomicBool::new(false),
-            chatty_until: AtomicU64::new(0),
-            next: AtomicU64::new(0),
-            trial: Mutex::new(Trial::default()),
-        }
+        let (messages, sockets) = (Question::new(&MESSAGES), Question::new(&SOCKETS));
+        Self { start: Instant::now(), messages, sockets }
     }
 
     /// From how many waiting tasks on others should come to a seat that has had this window.
     pub(super) fn share_from(&self, window: Window, seats: &[CachePadded<Seat>]) -> u32 {
-        let Window { end, time, polls, operations } = window;
+        let Window { end, time, polls, operations, crowded } = window;
         // On one processor there is nothing to gain.
         let alone = !may_spin();
         if seats.len() > 1 && !alone {
             let now = nanos(end - self.start);
-            // Ordering: Relaxed here and below; all of it is hints. The line is written seldom.
-            let until = self.chatty_until.load(Relaxed);
-            if time < CHATTY * operations && until < now + nanos(CHATTY_FOR / 2) {
-                self.chatty_until.store(now + nanos(CHATTY_FOR), Relaxed);
-            }
-            if now >= self.next.load(Relaxed) && (until > now || self.together.load(Relaxed)) {
-                self.step(now, until > now, seats);
-            }
+            self.messages.ask(time < CHATTY * operations, now, seats);
+            self.sockets.ask(crowded, now, seats);
         }
-        let together = alone || self.together.load(Relaxed);
-        let share = if together { SHARE_TOGETHER } else { SHARE };
+        let share = if self.gathers() {
+            SHARE_GATHERED
+        } else if alone || self.messages.together.load(Relaxed) {
+            SHARE_TOGETHER
+        } else {
+            SHARE
+        };
         let poll = nanos(time / polls).max(1);
         u32::try_from(nanos(share).div_ceil(poll).max(2)).unwrap_or(u32::MAX)
     }
 
+    /// Whether the others leave the sockets, and what they wake, to those who are at it.
+    #[inline]
+    pub(super) fn gathers(&self) -> bool {
+        self.sockets.together.load(Relaxed)
+    }
+}
+
+impl Question {
+    fn new(pace: &'static Pace) -> Self {
+        Self {
+            pace,
+            together: AtomicBool::new(false),
+            until: AtomicU64::new(0),
+            next: AtomicU64::new(0),
+            trial: Mutex::new(Trial::new(pace)),
+        }
+    }
+
+    /// Goes on with the trials, if there is a cause, or was a moment ago.
+    #[inline]
+    fn ask(&self, cause: bool, now: u64, seats: &[CachePadded<Seat>]) {
+        let lasts = nanos(self.pace.lasts);
+        // Ordering: Relaxed here and below; all of it is hints. The line is written seldom.
+        let until = self.until.load(Relaxed);
+        if cause && until < now + lasts / 2 {
+            self.until.store(now + lasts, Relaxed);
+        }
+        if now >= self.next.load(Relaxed) && (until > now || self.together.load(Relaxed)) {
+            self.step(now, until > now, seats);
+        }
+    }
+
     #[cold]
-    fn step(&self, now: u64, chatty: bool, seats: &[CachePadded<Seat>]) {
+    fn step(&self, now: u64, cause: bool, seats: &[CachePadded<Seat>]) {
         let mut trial = self.trial.lock();
         if now < self.next.load(Relaxed) {
             // Somebody else was faster.
             return;
         }
         let operations = seats.iter().map(|seat| seat.operations()).fold(0, u64::wrapping_add);
-        let (together, after) = trial.step(now, operations, chatty);
+        let (together, after) = trial.step(now, operations, cause);
         self.together.store(together, Relaxed);
         self.next.store(now + nanos(after), Relaxed);
     }
@@ -113,6 +189,7 @@ pub(super) fn nanos(time: Duration) -> u64 {
 /// The steps of the trials: a machine without a clock or atomics, for tests.
 #[derive(Debug)]
 struct Trial {
+    pace: &'static Pace,
     stage: Stage,
     /// Whether tasks are kept together between trials.
     chosen: bool,
@@ -139,16 +216,14 @@ enum Stage {
     Hold,
 }
 
-impl Default for Trial {
-    fn default() -> Self {
-        Self { stage: Stage::Quiet, chosen: true, rate: 0.0, due: 0, wait: WAIT }
-    }
-}
-
 impl Trial {
+    fn new(pace: &'static Pace) -> Self {
+        Self { pace, stage: Stage::Quiet, chosen: true, rate: 0.0, due: 0, wait: pace.wait }
+    }
+
     /// One step: whether tasks are to be together from now on, and when the next step is due.
-    fn step(&mut self, now: u64, total: u64, chatty: bool) -> (bool, Duration) {
-        if !chatty {
+    fn step(&mut self, now: u64, total: u64, cause: bool) -> (bool, Duration) {
+        if !cause {
             self.stage = Stage::Quiet;
             return (false, Duration::ZERO);
         }
@@ -163,13 +238,13 @@ impl Trial {
                     self.rate = rate;
                     return self.settle(false);
                 }
-                // What works is changed for a clear gain only.
-                self.wait = match rate > 1.1 * self.rate {
+                let gain = if self.chosen { self.pace.apart } else { self.pace.together };
+                self.wait = match rate > gain * self.rate {
                     true => {
                         self.chosen = !self.chosen;
-                        WAIT
+                        self.pace.wait
                     }
-                    false => (2 * self.wait).min(LONGEST_WAIT),
+                    false => (2 * self.wait).min(self.pace.longest_wait),
                 };
                 self.due = now + nanos(self.wait);
                 self.hold(now)
@@ -185,12 +260,12 @@ impl Trial {
 
     fn settle(&mut self, chosen: bool) -> (bool, Duration) {
         self.stage = Stage::Settle { chosen };
-        (chosen == self.chosen, SETTLE)
+        (chosen == self.chosen, self.pace.settle)
     }
 
     fn measure(&mut self, chosen: bool, since: u64, operations: u64) -> (bool, Duration) {
         self.stage = Stage::Measure { chosen, since, operations };
-        (chosen == self.chosen, MEASURE)
+        (chosen == self.chosen, self.pace.measure)
     }
 }
 
@@ -201,7 +276,7 @@ mod tests {
     /// Steps of a runtime that does so many operations a nanosecond together, and so many apart,
     /// for so long; the share of the time for which tasks were together.
     fn run(together: f64, apart: f64, for_millis: u64) -> f64 {
-        let (mut trial, mut now, mut total, mut spent) = (Trial::default(), 0, 0.0, 0);
+        let (mut trial, mut now, mut total, mut spent) = (Trial::new(&MESSAGES), 0, 0.0, 0);
         while now < for_millis * 1_000_000 {
             let (is_together, after) = trial.step(now, total as u64, true);
             let after = nanos(after);
@@ -222,7 +297,7 @@ mod tests {
 
     #[test]
     fn quiet_tasks_are_shared() {
-        let mut trial = Trial::default();
+        let mut trial = Trial::new(&MESSAGES);
         assert!(trial.step(0, 0, true).0);
         assert!(!trial.step(1_000_000, 1_000_000, false).0);
         assert!(matches!(trial.stage, Stage::Quiet));
@@ -230,7 +305,7 @@ mod tests {
 
     #[test]
     fn what_was_better_is_taken_up_again() {
-        let mut trial = Trial::default();
+        let mut trial = Trial::new(&MESSAGES);
         let (mut now, mut total) = (0, 0.0);
         let mut apart = 0;
         for burst in 0..50 {
@@ -250,7 +325,7 @@ mod tests {
 
     #[test]
     fn a_change_is_noticed() {
-        let mut trial = Trial::default();
+        let mut trial = Trial::new(&MESSAGES);
         let (mut now, mut total) = (0, 0.0);
         let mut advance = |apart: f64, steps| {
             let mut last = false;

@@ -10,7 +10,7 @@ mod timers;
 use std::time::{Duration, Instant};
 
 use self::looks::Looks;
-use self::pace::Clock;
+use self::pace::{Clock, Crowd};
 use super::context::{self, Context};
 use super::idle::Kept;
 use super::queue::CAPACITY;
@@ -36,6 +36,8 @@ pub(super) struct Worker<'a> {
     slot_cap: u32,
     /// Whether the last poll was one of those after which others have their turn first.
     computes: bool,
+    /// When the next of those has a right to its turn, although others wait.
+    late_after: Option<Instant>,
     /// Until when the slot may go on all the same.
     slot_until: Option<Instant>,
     /// When a batch was last taken from the injector, and whether the next may be.
@@ -68,6 +70,7 @@ pub(super) struct Worker<'a> {
     entrusted: Option<Instant>,
     spin: Duration,
     clock: Clock,
+    crowd: Crowd,
 }
 
 /// Why a thread has left its seat.
@@ -114,12 +117,14 @@ impl<'a> Worker<'a> {
             looks: Looks::default(),
             suspect: None,
             computes: false,
+            late_after: None,
             // Whom a guest keeps from its seat, or from the poll, may have been the one there; and
             // the guest's first poll may be long.
             watched: is_guest && shared.reactor.lacks_watcher(),
             entrusted: None,
             spin: SHORTEST_SPIN,
             clock: Clock::default(),
+            crowd: Crowd::default(),
         }
     }
 
@@ -228,20 +233,14 @@ impl<'a> Worker<'a> {
         if self.tick % INJECTOR_EVERY == 0 {
             // SAFETY: we sit here.
             unsafe { self.shared.registry.collect(self.index) };
-            // By turns with the injector, if that has any.
-            if self.tick % 2 == 0 {
-                if let Some(task) = self.shared.late.pop() {
-                    return Some(task);
-                }
+            if let Some(task) = self.next_late_by_right() {
+                return Some(task);
             }
             // Now and then as many as there is room for: one at a time, what overflowed would wait for
             // as long as the ring is filled anew.
             let room = CAPACITY - self.seat.queue.len();
             let most = if std::mem::take(&mut self.batch_due) { room.min(CAPACITY / 2) } else { 1 };
             if let Some(task) = self.take_share(most) {
-                return Some(task);
-            }
-            if let Some(task) = self.shared.late.pop() {
                 return Some(task);
             }
         }
@@ -261,6 +260,24 @@ impl<'a> Worker<'a> {
             .or_else(|| self.next_late())
     }
 
+    /// A task of those that compute, if they have not had their share of the time.
+    fn next_late_by_right(&mut self) -> Option<Runnable> {
+        let waits = |&until: &Instant| Instant::now() < until;
+        if self.shared.late.is_empty() || self.late_after.as_ref().is_some_and(waits) {
+            None
+        } else {
+            self.pop_late()
+        }
+    }
+
+    /// A task of those that compute. Its poll is measured alone: if it looked short among others, it
+    /// would go back among them, and several could keep the sockets waiting.
+    pub(super) fn pop_late(&mut self) -> Option<Runnable> {
+        let task = self.shared.late.pop()?;
+        self.clock.start_anew();
+        Some(task)
+    }
+
     /// A task of those that compute, after a last look for others.
     fn next_late(&mut self) -> Option<Runnable> {
         if self.shared.late.is_empty() {
@@ -275,7 +292,7 @@ impl<'a> Worker<'a> {
         let stolen =
             // SAFETY: we sit on our seat, and the other is not it.
             rich.and_then(|(_, other)| unsafe { other.queue.steal_into(&self.seat.queue) });
-        stolen.or_else(|| self.rescue()).or_else(|| self.shared.late.pop())
+        stolen.or_else(|| self.rescue()).or_else(|| self.pop_late())
     }
 
     /// Whether there is time left for the slot out of turn.
@@ -321,8 +338,9 @@ impl<'a> Worker<'a> {
             // SAFETY: we sit here.
             unsafe { self.shared.push_here(seat, last) };
         }
-        // The first runs at once; what may take long looks for a sentinel itself (`begin`).
-        let waits = seat.queue.len() > 1;
+        // The first runs at once; what may take long looks for a sentinel itself (`begin`), who looks
+        // after the others, too, if we come from the sockets.
+        let waits = seat.queue.len() > 1 && (long_polls || !self.watched);
         if sentinel {
             self.step_down(waits);
         }

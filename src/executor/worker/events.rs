@@ -14,14 +14,11 @@
 //! so that those need not wake it. A guest that comes to its seat sees whether anybody is at the
 //! poll, and if not counts as who has left it.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::Worker;
+use super::{Worker, park};
 use crate::executor::queue::CAPACITY;
-use crate::tuning::{LOOK_EVERY, NAP};
-
-/// A little less than the sentinel sleeps at first.
-const ENTRUST_EVERY: Duration = Duration::from_nanos(NAP.as_nanos() as u64 / 10 * 9);
+use crate::tuning::LOOK_EVERY;
 
 impl Worker<'_> {
     /// Between tasks: as `look_at_sockets`, if it is time.
@@ -55,7 +52,14 @@ impl Worker<'_> {
     /// Who has found nothing to do looks after the others, who may be at it: a sentinel, and who was
     /// woken to become one. What it took from them would go on here, with cold caches.
     fn leaves_sockets(&self) -> bool {
-        (self.sentinel || self.sent) && self.looks.often()
+        let watches = self.sentinel || self.sent;
+        let leaves = watches || (self.shared.sharing.gathers() && self.on_call.is_some());
+        leaves && self.leaves_poll() && self.shared.idle.others_busy(self.index)
+    }
+
+    /// Whether the system's poll is for those who are awake.
+    pub(super) fn leaves_poll(&self) -> bool {
+        self.looks.often() || (self.shared.sharing.gathers() && self.looks.any())
     }
 
     #[cold]
@@ -63,10 +67,9 @@ impl Worker<'_> {
         if self.shared.reactor.look(&mut self.ready) {
             self.looks.add();
         }
-        let told = self.tell();
         // As if we had waited for it: we may have come for something else, and found nobody there.
-        self.watched |= told;
-        told
+        self.watched |= !self.ready.is_empty();
+        self.tell()
     }
 
     /// Tells what was fetched; says whether there was any.
@@ -94,7 +97,9 @@ impl Worker<'_> {
             return;
         }
         let now = Instant::now();
-        if self.entrusted.is_none_or(|last| now - last >= ENTRUST_EVERY) {
+        // A little less than the sentinel sleeps at first.
+        let every = park::shortest_nap(self.shared) / 10 * 9;
+        if self.entrusted.is_none_or(|last| now - last >= every) {
             // If somebody searches, it looks after us when it goes to sleep, but only this once.
             let woken = self.shared.idle.notify_soon();
             self.entrusted = woken.is_some().then_some(now);

@@ -3,13 +3,14 @@
 //! The clock is read after several short polls, and after each while some are long. A window goes from
 //! one reading to the next; what is concluded from it holds until the next.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Worker;
+use crate::executor::processor;
 use crate::executor::sharing::{Window, nanos};
 use crate::primitive::atomic::Ordering::Relaxed;
 use crate::tuning::{
-    BATCH_EVERY, CLOCK_EVERY, COMPUTES, LONG_POLL, MOST_POLLS_PER_CLOCK, MOST_SLOT_RUNS,
+    BATCH_EVERY, CLOCK_EVERY, COMPUTES, CROWDED, LATE_SHARE, LONG_POLL, MOST_POLLS_PER_CLOCK, MOST_SLOT_RUNS,
     POLLS_PER_CLOCK, SLOT_RUNS, SLOT_SHARE, SLOT_TIME, WARY_FOR,
 };
 
@@ -24,6 +25,40 @@ pub(super) struct Clock {
     pub(super) operations: u32,
     /// Polls for which to look after each of them: some take long.
     wary: u32,
+}
+
+/// After so long one of those that compute has its turn, however long the last of them took.
+const LONGEST_LATE: Duration = Duration::from_millis(100);
+
+impl Clock {
+    /// The next poll is measured alone.
+    pub(super) fn start_anew(&mut self) {
+        (self.last, self.polls) = (Some(Instant::now()), 0);
+        // Its own, and the look after it.
+        self.wary = self.wary.max(2);
+    }
+}
+
+/// How often to ask how often we were pushed off our processor.
+const ASK_EVERY: Duration = Duration::from_millis(25);
+
+/// What is known of how often we were: the count, and when that was.
+#[derive(Default)]
+pub(super) struct Crowd(Option<(u64, Instant)>);
+
+impl Crowd {
+    /// Whether we have been pushed off often, if it is time to ask.
+    fn ask(&mut self, now: Instant) -> bool {
+        let Self(asked) = self;
+        if CROWDED == 0 || asked.is_some_and(|(_, last)| now - last < ASK_EVERY) {
+            return false;
+        }
+        let Some(count) = processor::times_pushed_off() else { return false };
+        let before = asked.replace((count, now));
+        before.is_some_and(|(before, last)| {
+            u128::from(count - before) * 1_000_000_000 >= u128::from(CROWDED) * (now - last).as_nanos()
+        })
+    }
 }
 
 impl Worker<'_> {
@@ -64,10 +99,16 @@ impl Worker<'_> {
         if time > LONG_POLL * POLLS_PER_CLOCK {
             self.clock.wary = WARY_FOR;
         }
-        let window = Window { end: now, time, polls, operations };
+        let crowded = self.shared.reactor.exists() && self.crowd.ask(now);
+        let window = Window { end: now, time, polls, operations, crowded };
         let share_from = self.shared.sharing.share_from(window, &self.shared.seats);
         self.seat.share_from.store(share_from, Relaxed);
-        self.seat.long_polls.store(poll > LONG_POLL, Relaxed);
+        // To wake another worker costs more than its time, where it would stand in somebody's way.
+        let long = if self.shared.sharing.gathers() { COMPUTES } else { LONG_POLL };
+        self.seat.long_polls.store(poll > long, Relaxed);
         self.computes = polls == 1 && time > COMPUTES;
+        if self.computes {
+            self.late_after = Some(now + (time * LATE_SHARE).min(LONGEST_LATE));
+        }
     }
 }

@@ -19,7 +19,7 @@ use crate::executor::idle::Kept;
 use crate::executor::{Shared, driver};
 use crate::primitive::atomic::Ordering::SeqCst;
 use crate::primitive::atomic::fence;
-use crate::tuning::{LONGEST_NAP, NAP, POLLS_PER_CLOCK};
+use crate::tuning::{GATHERED_NAP, LONGEST_NAP, NAP, POLLS_PER_CLOCK};
 
 /// How long a seat sleeps.
 pub(super) enum Nap {
@@ -29,9 +29,15 @@ pub(super) enum Nap {
     UntilWoken,
 }
 
-/// Until when a seat that is woken now is on call: with sockets, whoever woke it relies on that.
+/// Until when a seat that is woken now is on call: with sockets, whoever woke it relies on that. As
+/// long as the longest time between two of their wakes, whichever it is by then.
 pub(super) fn on_call(shared: &Shared) -> Option<Instant> {
-    shared.reactor.exists().then(|| Instant::now() + NAP)
+    shared.reactor.exists().then(|| Instant::now() + NAP.max(GATHERED_NAP))
+}
+
+/// How long sleeps who looks after others that are at the sockets.
+pub(super) fn shortest_nap(shared: &Shared) -> Duration {
+    if shared.sharing.gathers() { GATHERED_NAP } else { NAP }
 }
 
 impl Worker<'_> {
@@ -43,7 +49,7 @@ impl Worker<'_> {
     #[cold]
     pub(super) fn step_down(&mut self, waits: bool) {
         self.sentinel = false;
-        self.nap = NAP;
+        self.nap = shortest_nap(self.shared);
         self.shared.idle.resign_sentinel();
         // Whoever found the part taken relied on us for the timers, too.
         self.context.set_concerned(true);
@@ -100,7 +106,7 @@ impl Worker<'_> {
             Nap::For(time) => Some(time),
             Nap::UntilWoken => None,
         };
-        let mut leave = self.looks.often();
+        let mut leave = self.leaves_poll();
         loop {
             if self.seat.take_go(self.is_guest) {
                 self.searching = true;
@@ -174,8 +180,8 @@ impl Worker<'_> {
         if self.is_guest { take() } else { self.seat.take_back(take) }
     }
 
-    /// How long to sleep at most: see the module's table. Who is on call sleeps no longer than
-    /// that, so that it sees who is at work then.
+    /// How long to sleep at most: see the module's table. Who is on call sleeps a nap at a time, so
+    /// that it sees who is at work then.
     fn nap(&mut self) -> Nap {
         let nap = self.part();
         let left = self
@@ -185,6 +191,7 @@ impl Worker<'_> {
             self.on_call = None;
             return nap;
         }
+        let left = left.min(shortest_nap(self.shared));
         match nap {
             Nap::Over => Nap::Over,
             Nap::For(time) => Nap::For(time.min(left)),
@@ -222,7 +229,7 @@ impl Worker<'_> {
         }
         self.sentinel = true;
         if self.looks.any() {
-            self.nap = NAP;
+            self.nap = shortest_nap(self.shared);
         }
         let nap = self.nap;
         if let Some(time) = self.until_due().filter(|&time| time < nap) {

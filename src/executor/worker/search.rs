@@ -54,6 +54,11 @@ impl<'a> Worker<'a> {
         let start = Instant::now();
         while start.elapsed() < self.spin && !called() {
             (0..16).for_each(|_| spin_loop());
+            // Beside others who are awake there may be no processor for this to spare.
+            if has_sockets && !self.shared.idle.others_busy(self.index) && self.look_at_sockets() {
+                self.spin = (self.spin * 2).min(LONGEST_SPIN);
+                return self.next();
+            }
             if self.shared.has_work() {
                 if let Some(task) = self.steal() {
                     self.spin = (self.spin * 2).min(LONGEST_SPIN);
@@ -80,13 +85,13 @@ impl<'a> Worker<'a> {
         // SAFETY: we sit on our seat, and the other is not it.
         let rob = |other: &Seat| unsafe { other.queue.steal_into(&self.seat.queue) };
         let rich = others.clone().filter(|other| other.has_plenty()).find_map(rob);
-        let queued = || self.take_share(CAPACITY / 2).or_else(|| self.shared.late.pop());
-        if let Some(task) = rich.or_else(queued) {
-            return Some(task);
+        let queued = rich.or_else(|| self.take_share(CAPACITY / 2)).or_else(|| self.pop_late());
+        if queued.is_some() {
+            return queued;
         }
         // What waits elsewhere runs there in a moment, and better so, unless that moment does not
-        // come. On one processor it does not come while we look.
-        if !may_spin() {
+        // come. On one processor it does not come while we look; and among too many threads, not soon.
+        if !may_spin() || self.shared.sharing.gathers() {
             return self.rescue();
         }
         let mut ticks = [None; MAX_SEATS];
