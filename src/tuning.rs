@@ -98,6 +98,8 @@ pub(crate) const SHARE_TOGETHER: Duration = nanos(option_env!("ANNULUS_SHARE_TOG
 
 /// The same while the workers leave the sockets to one of them, which keeps what waits there no longer.
 pub(crate) const SHARE_GATHERED: Duration = nanos(option_env!("ANNULUS_SHARE_GATHERED"), 1_000_000);
+/// 1: they always do, for tests.
+pub(crate) const GATHER: bool = number(option_env!("ANNULUS_GATHER"), 0) != 0;
 /// A thread that is pushed off its processor so often in a second is one of too many; the trial of
 /// leaving the sockets to one worker begins. 0: there is none.
 ///

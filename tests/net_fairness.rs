@@ -80,16 +80,9 @@ fn sockets_come_before_those_who_compute() {
         let hogs: Vec<_> = (0..HOGS)
             .map(|_| {
                 let (polls, enough) = (Arc::clone(&polls), Arc::clone(&enough));
-                spawn(async move {
-                    while enough.load(Relaxed) == 0 {
-                        polls.fetch_add(1, Relaxed);
-                        let start = Instant::now();
-                        while start.elapsed() < Duration::from_micros(500) {
-                            std::hint::spin_loop();
-                        }
-                        yield_now().await;
-                    }
-                })
+                spawn(compute(enough, move || {
+                    polls.fetch_add(1, Relaxed);
+                }))
             })
             .collect();
         let trips = async {
@@ -108,4 +101,60 @@ fn sockets_come_before_those_who_compute() {
     // And in the beginning one or two of each, until it is known that they are such.
     let most = 3 * TRIPS + 2 * HOGS;
     assert!(polls <= most, "{polls} polls, of {most} at the most");
+}
+
+/// Computes for 500 µs at a time until it is told to stop, and calls `count` before each.
+async fn compute(stop: Arc<AtomicU64>, count: impl Fn()) {
+    while stop.load(Relaxed) == 0 {
+        count();
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_micros(500) {
+            std::hint::spin_loop();
+        }
+        yield_now().await;
+    }
+}
+
+/// The worker is never without a task that sockets have woken. Those who compute have their turns
+/// all the same, one at a time: between two of them are the sockets'.
+#[test]
+fn those_who_compute_have_their_turns_beside_busy_sockets() {
+    const POLLS: u64 = 240;
+    let runtime = Builder::new().worker_threads(1).build().unwrap();
+    let in_a_row = runtime.block_on(async {
+        let (trips, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let mut clients = JoinSet::new();
+        for stream in connections(16).await.unwrap() {
+            let (trips, stop) = (Arc::clone(&trips), Arc::clone(&stop));
+            clients.spawn(async move {
+                while stop.load(Relaxed) == 0 {
+                    round_trip(&stream).await.unwrap();
+                    trips.fetch_add(1, Relaxed);
+                }
+            });
+        }
+        // The trips at the last poll; the polls; those since whose predecessor there was no trip.
+        let counts = Arc::new([const { AtomicU64::new(0) }; 3]);
+        let hogs = [(); 2].map(|()| {
+            let (counts, trips, told) =
+                (Arc::clone(&counts), Arc::clone(&trips), Arc::clone(&stop));
+            spawn(compute(Arc::clone(&stop), move || {
+                let [last, polls, in_a_row] = &*counts;
+                let now = trips.load(Relaxed);
+                if last.swap(now, Relaxed) == now {
+                    in_a_row.fetch_add(1, Relaxed);
+                }
+                if polls.fetch_add(1, Relaxed) == POLLS {
+                    told.store(1, Relaxed);
+                }
+            }))
+        });
+        for hog in hogs {
+            hog.await.unwrap();
+        }
+        while clients.join_next().await.is_some() {}
+        counts[2].load(Relaxed)
+    });
+    // In the beginning some, until it is known that they are such.
+    assert!(in_a_row <= 12, "{in_a_row} of {POLLS} polls had no round trip before them");
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
+use super::state::{MAX_TAG, State};
 use super::{Completed, JoinHandle, JoinSet, List, Live, Origin, Runnable, Schedule, spawn};
 
 /// A scheduler for one test: a queue and a count.
@@ -49,6 +50,21 @@ fn run_all(queue: Queue) -> bool {
         }
     }
     ran
+}
+
+#[test]
+fn a_mark_is_taken_once_and_leaves_the_tag() {
+    let state = State::new();
+    for tag in [0, 1, MAX_TAG] {
+        state.set_tag(tag);
+        assert!(!state.take_mark());
+        state.mark();
+        state.mark();
+        assert_eq!(state.tag(), tag);
+        assert!(state.take_mark());
+        assert!(!state.take_mark());
+        assert_eq!(state.tag(), tag);
+    }
 }
 
 /// Counts its drop, and panics in it if told to.

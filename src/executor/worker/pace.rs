@@ -10,8 +10,8 @@ use crate::executor::processor;
 use crate::executor::sharing::{Window, nanos};
 use crate::primitive::atomic::Ordering::Relaxed;
 use crate::tuning::{
-    BATCH_EVERY, CLOCK_EVERY, COMPUTES, CROWDED, LATE_SHARE, LONG_POLL, MOST_POLLS_PER_CLOCK, MOST_SLOT_RUNS,
-    POLLS_PER_CLOCK, SLOT_RUNS, SLOT_SHARE, SLOT_TIME, WARY_FOR,
+    BATCH_EVERY, CLOCK_EVERY, COMPUTES, CROWDED, LATE_SHARE, LONG_POLL, MOST_POLLS_PER_CLOCK,
+    MOST_SLOT_RUNS, POLLS_PER_CLOCK, SLOT_RUNS, SLOT_SHARE, SLOT_TIME, WARY_FOR,
 };
 
 /// Measures polls, at a cost that is lost in them.
@@ -56,7 +56,8 @@ impl Crowd {
         let Some(count) = processor::times_pushed_off() else { return false };
         let before = asked.replace((count, now));
         before.is_some_and(|(before, last)| {
-            u128::from(count - before) * 1_000_000_000 >= u128::from(CROWDED) * (now - last).as_nanos()
+            u128::from(count - before) * 1_000_000_000
+                >= u128::from(CROWDED) * (now - last).as_nanos()
         })
     }
 }
