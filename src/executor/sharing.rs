@@ -66,7 +66,7 @@ const MESSAGES: Pace = Pace {
 /// their turn: the same way may be worth half as much again in the next trial. Where there are processors
 /// for two workers, they are worth almost twice as much as one.
 const SOCKETS: Pace = Pace {
-    lasts: Duration::from_secs(60),
+    lasts: Duration::from_secs(15),
     settle: Duration::from_millis(5),
     measure: Duration::from_millis(30),
     wait: Duration::from_millis(400),
@@ -133,6 +133,12 @@ impl Sharing {
         };
         let poll = nanos(time / polls).max(1);
         u32::try_from(nanos(share).div_ceil(poll).max(2)).unwrap_or(u32::MAX)
+    }
+
+    /// Whether `gathers` may be true, or have been so: there has been a cause.
+    #[inline]
+    pub(super) fn may_gather(&self) -> bool {
+        GATHER || self.sockets.until.load(Relaxed) != 0
     }
 
     /// Whether the others leave the sockets, and what they wake, to those who are at it.
@@ -239,7 +245,9 @@ impl Trial {
                     return self.settle(false);
                 }
                 let gain = if self.chosen { self.pace.apart } else { self.pace.together };
-                self.wait = match rate > gain * self.rate {
+                // Where nothing is counted, nothing is gained.
+                let in_vain = self.chosen && rate == 0.0 && self.rate == 0.0;
+                self.wait = match rate > gain * self.rate || in_vain {
                     true => {
                         self.chosen = !self.chosen;
                         self.pace.wait

@@ -38,6 +38,8 @@ pub(super) struct Worker<'a> {
     computes: bool,
     /// When the next of those has a right to its turn, although others wait.
     late_after: Option<Instant>,
+    /// Whether the poll to come, or under way, is that of one of those.
+    runs_late: bool,
     /// Until when the slot may go on all the same.
     slot_until: Option<Instant>,
     /// When a batch was last taken from the injector, and whether the next may be.
@@ -65,7 +67,8 @@ pub(super) struct Worker<'a> {
     suspect: Option<(usize, u32, Instant)>,
     /// Until when not to sleep for long.
     on_call: Option<Instant>,
-    /// Whether we were the last at the system's poll, as far as we know, and when a seat was last woken for that.
+    /// Whether we were the last at the system's poll, as far as we know, and until when the seat
+    /// that was woken for that looks after us.
     watched: bool,
     entrusted: Option<Instant>,
     spin: Duration,
@@ -118,6 +121,7 @@ impl<'a> Worker<'a> {
             suspect: None,
             computes: false,
             late_after: None,
+            runs_late: false,
             // Whom a guest keeps from its seat, or from the poll, may have been the one there; and
             // the guest's first poll may be long.
             watched: is_guest && shared.reactor.lacks_watcher(),
@@ -233,14 +237,20 @@ impl<'a> Worker<'a> {
         if self.tick % INJECTOR_EVERY == 0 {
             // SAFETY: we sit here.
             unsafe { self.shared.registry.collect(self.index) };
-            if let Some(task) = self.next_late_by_right() {
-                return Some(task);
+            // By turns with the injector, if that has any.
+            if self.tick % 2 == 0 {
+                if let Some(task) = self.next_late_by_right() {
+                    return Some(task);
+                }
             }
             // Now and then as many as there is room for: one at a time, what overflowed would wait for
             // as long as the ring is filled anew.
             let room = CAPACITY - self.seat.queue.len();
             let most = if std::mem::take(&mut self.batch_due) { room.min(CAPACITY / 2) } else { 1 };
             if let Some(task) = self.take_share(most) {
+                return Some(task);
+            }
+            if let Some(task) = self.next_late_by_right() {
                 return Some(task);
             }
         }
@@ -275,6 +285,7 @@ impl<'a> Worker<'a> {
     pub(super) fn pop_late(&mut self) -> Option<Runnable> {
         let task = self.shared.late.pop()?;
         self.clock.start_anew();
+        self.runs_late = true;
         Some(task)
     }
 

@@ -52,9 +52,9 @@ impl Worker<'_> {
     /// Who has found nothing to do looks after the others, who may be at it: a sentinel, and who was
     /// woken to become one. What it took from them would go on here, with cold caches.
     fn leaves_sockets(&self) -> bool {
-        let watches = self.sentinel || self.sent;
-        let leaves = watches || (self.shared.sharing.gathers() && self.on_call.is_some());
-        leaves && self.leaves_poll() && self.shared.idle.others_busy(self.index)
+        let is_on_call = || self.on_call.is_some_and(|until| Instant::now() < until);
+        let watches = self.sentinel || self.sent || (self.shared.sharing.gathers() && is_on_call());
+        watches && self.leaves_poll() && self.shared.idle.others_busy(self.index)
     }
 
     /// Whether the system's poll is for those who are awake.
@@ -97,12 +97,12 @@ impl Worker<'_> {
             return;
         }
         let now = Instant::now();
-        // A little less than the sentinel sleeps at first.
-        let every = park::shortest_nap(self.shared) / 10 * 9;
-        if self.entrusted.is_none_or(|last| now - last >= every) {
+        if self.entrusted.is_none_or(|until| now >= until) {
+            // A little less than the sentinel sleeps at first.
+            let every = park::shortest_nap(self.shared) / 10 * 9;
             // If somebody searches, it looks after us when it goes to sleep, but only this once.
             let woken = self.shared.idle.notify_soon();
-            self.entrusted = woken.is_some().then_some(now);
+            self.entrusted = woken.is_some().then(|| now + every);
             self.shared.wake(woken);
         }
     }

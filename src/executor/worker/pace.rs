@@ -10,8 +10,9 @@ use crate::executor::processor;
 use crate::executor::sharing::{Window, nanos};
 use crate::primitive::atomic::Ordering::Relaxed;
 use crate::tuning::{
-    BATCH_EVERY, CLOCK_EVERY, COMPUTES, CROWDED, LATE_SHARE, LONG_POLL, MOST_POLLS_PER_CLOCK,
-    MOST_SLOT_RUNS, POLLS_PER_CLOCK, SLOT_RUNS, SLOT_SHARE, SLOT_TIME, WARY_FOR,
+    BATCH_EVERY, CLOCK_EVERY, COMPUTES, CROWDED, LATE_SHARE, LONG_POLL, LOOK_EVERY,
+    MOST_POLLS_PER_CLOCK, MOST_SLOT_RUNS, POLLS_PER_CLOCK, SLOT_RUNS, SLOT_SHARE, SLOT_TIME,
+    WARY_FOR,
 };
 
 /// Measures polls, at a cost that is lost in them.
@@ -34,7 +35,7 @@ impl Clock {
     /// The next poll is measured alone.
     pub(super) fn start_anew(&mut self) {
         (self.last, self.polls) = (Some(Instant::now()), 0);
-        // Its own, and the look after it.
+        // One is gone before it is asked.
         self.wary = self.wary.max(2);
     }
 }
@@ -42,23 +43,28 @@ impl Clock {
 /// How often to ask how often we were pushed off our processor.
 const ASK_EVERY: Duration = Duration::from_millis(25);
 
-/// What is known of how often we were: the count, and when that was.
+/// What is known of how often we were.
 #[derive(Default)]
-pub(super) struct Crowd(Option<(u64, Instant)>);
+pub(super) struct Crowd {
+    /// The count, and when that was.
+    asked: Option<(u64, Instant)>,
+    /// Whether it was often the last time.
+    was: bool,
+}
 
 impl Crowd {
-    /// Whether we have been pushed off often, if it is time to ask.
+    /// Whether we have been pushed off often, and before that, too, if it is time to ask.
     fn ask(&mut self, now: Instant) -> bool {
-        let Self(asked) = self;
-        if CROWDED == 0 || asked.is_some_and(|(_, last)| now - last < ASK_EVERY) {
+        if CROWDED == 0 || self.asked.is_some_and(|(_, last)| now - last < ASK_EVERY) {
             return false;
         }
         let Some(count) = processor::times_pushed_off() else { return false };
-        let before = asked.replace((count, now));
-        before.is_some_and(|(before, last)| {
-            u128::from(count - before) * 1_000_000_000
-                >= u128::from(CROWDED) * (now - last).as_nanos()
-        })
+        let often = |(before, last): (u64, Instant)| {
+            let least = u128::from(CROWDED) * (now - last).as_nanos();
+            u128::from(count - before) * 1_000_000_000 >= least
+        };
+        let is = self.asked.replace((count, now)).is_some_and(often);
+        std::mem::replace(&mut self.was, is) && is
     }
 }
 
@@ -97,7 +103,7 @@ impl Worker<'_> {
         if poll > LONG_POLL && self.slot_runs == 0 {
             self.slot_until = Some(now + time / SLOT_SHARE);
         }
-        if time > LONG_POLL * POLLS_PER_CLOCK {
+        if poll > LOOK_EVERY || time > LONG_POLL * POLLS_PER_CLOCK {
             self.clock.wary = WARY_FOR;
         }
         let crowded = self.shared.reactor.exists() && self.crowd.ask(now);
@@ -108,7 +114,8 @@ impl Worker<'_> {
         let long = if self.shared.sharing.gathers() { COMPUTES } else { LONG_POLL };
         self.seat.long_polls.store(poll > long, Relaxed);
         self.computes = polls == 1 && time > COMPUTES;
-        if self.computes {
+        // Not after those that compute and then wait: they would put it off for ever.
+        if std::mem::take(&mut self.runs_late) {
             self.late_after = Some(now + (time * LATE_SHARE).min(LONGEST_LATE));
         }
     }

@@ -32,7 +32,8 @@ pub(super) enum Nap {
 /// Until when a seat that is woken now is on call: with sockets, whoever woke it relies on that. As
 /// long as the longest time between two of their wakes, whichever it is by then.
 pub(super) fn on_call(shared: &Shared) -> Option<Instant> {
-    shared.reactor.exists().then(|| Instant::now() + NAP.max(GATHERED_NAP))
+    let longest = if shared.sharing.may_gather() { NAP.max(GATHERED_NAP) } else { NAP };
+    shared.reactor.exists().then(|| Instant::now() + longest)
 }
 
 /// How long sleeps who looks after others that are at the sockets.
