@@ -64,8 +64,8 @@ pub(crate) const WARY_FOR: u32 = number(option_env!("ANNULUS_WARY_FOR"), 64) as 
 /// whom the sockets wake. A long time: none does.
 pub(crate) const COMPUTES: Duration = nanos(option_env!("ANNULUS_COMPUTES"), 200_000);
 
-/// Such a task has its turn all the same after so many times as long as the last of them took: with 4,
-/// they get a fifth of the time at least. 0: at each look at the injector.
+/// Such a task has its turn all the same after so many times as long as the last of them took, at the next
+/// look at the injector: with 4, they get up to a fifth of the time. 0: at each look.
 pub(crate) const LATE_SHARE: u32 = number(option_env!("ANNULUS_LATE_SHARE"), 4) as u32;
 
 /// How long a seat that does not move may keep a task waiting from one that comes by on its way to
@@ -101,7 +101,8 @@ pub(crate) const SHARE_GATHERED: Duration = nanos(option_env!("ANNULUS_SHARE_GAT
 /// 1: they always do, for tests.
 pub(crate) const GATHER: bool = number(option_env!("ANNULUS_GATHER"), 0) != 0;
 /// A thread that is pushed off its processor so often in a second is one of too many; the trial of
-/// leaving the sockets to one worker begins. 0: there is none.
+/// leaving the sockets to one worker begins. 0: there is none. (Linux counts a thread that yields to
+/// another, too.)
 ///
 /// Perf: echo, two workers on two processors: 1000 and more beside a busy client, 60 without one.
 pub(crate) const CROWDED: u64 = number(option_env!("ANNULUS_CROWDED"), 200);

@@ -103,14 +103,18 @@ fn sockets_come_before_those_who_compute() {
     assert!(polls <= most, "{polls} polls, of {most} at the most");
 }
 
+fn spin_for(time: Duration) {
+    let start = Instant::now();
+    while start.elapsed() < time {
+        std::hint::spin_loop();
+    }
+}
+
 /// Computes for 500 µs at a time until it is told to stop, and calls `count` before each.
 async fn compute(stop: Arc<AtomicU64>, count: impl Fn()) {
     while stop.load(Relaxed) == 0 {
         count();
-        let start = Instant::now();
-        while start.elapsed() < Duration::from_micros(500) {
-            std::hint::spin_loop();
-        }
+        spin_for(Duration::from_micros(500));
         yield_now().await;
     }
 }
@@ -157,4 +161,78 @@ fn those_who_compute_have_their_turns_beside_busy_sockets() {
     });
     // In the beginning some, until it is known that they are such.
     assert!(in_a_row <= 12, "{in_a_row} of {POLLS} polls had no round trip before them");
+}
+
+/// A task from outside has its turn, although the ring never runs empty, and who computes is always due.
+#[test]
+fn the_injector_has_its_turns_beside_one_who_computes() {
+    let runtime = Builder::new().worker_threads(1).build().unwrap();
+    let stop = Arc::new(AtomicU64::new(0));
+    let polls = Arc::new(AtomicU64::new(0));
+    let busy: Vec<_> = (0..5)
+        .map(|task| {
+            let (stop, polls) = (Arc::clone(&stop), Arc::clone(&polls));
+            runtime.spawn(async move {
+                let _reactor = TcpListener::bind("127.0.0.1:0").await.unwrap();
+                let computes = task == 0;
+                let time = Duration::from_micros(if computes { 400 } else { 30 });
+                // The end of this, if nobody else brings it.
+                while stop.load(Relaxed) == 0 && polls.load(Relaxed) < 3000 {
+                    polls.fetch_add(u64::from(computes), Relaxed);
+                    spin_for(time);
+                    yield_now().await;
+                }
+            })
+        })
+        .collect();
+    while polls.load(Relaxed) < 50 {
+        std::thread::yield_now();
+    }
+    let outside = runtime.spawn(async move { stop.store(1, Relaxed) });
+    runtime.block_on(async {
+        for task in busy {
+            task.await.unwrap();
+        }
+        outside.await.unwrap();
+    });
+    assert!(polls.load(Relaxed) < 3000, "the task from outside has had no turn");
+}
+
+/// Others compute as long, and then wait for a message. What they take is not held against who
+/// goes on at once.
+#[test]
+fn who_computes_has_turns_beside_others_who_compute_and_wait() {
+    const MOST: u64 = 3000;
+    let runtime = Builder::new().worker_threads(1).build().unwrap();
+    let (polls, messages) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    runtime.block_on(async {
+        let _reactor = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut all = JoinSet::new();
+        for _ in 0..3 {
+            let (mut to, from) = annulus::channel::spsc::<()>(4);
+            let (back_to, back) = annulus::channel::spsc::<()>(4);
+            to.send(()).await.unwrap();
+            for (mut to, mut from) in [(to, back), (back_to, from)] {
+                let (polls, messages) = (Arc::clone(&polls), Arc::clone(&messages));
+                all.spawn(async move {
+                    while let Some(()) = from.recv().await {
+                        spin_for(Duration::from_micros(300));
+                        let enough = messages.fetch_add(1, Relaxed) >= MOST;
+                        if enough || polls.load(Relaxed) >= 20 || to.send(()).await.is_err() {
+                            break;
+                        }
+                    }
+                });
+            }
+        }
+        let (polls, messages) = (Arc::clone(&polls), Arc::clone(&messages));
+        all.spawn(async move {
+            while polls.fetch_add(1, Relaxed) < 20 && messages.load(Relaxed) < MOST {
+                spin_for(Duration::from_micros(300));
+                yield_now().await;
+            }
+        });
+        while all.join_next().await.is_some() {}
+    });
+    assert!(polls.load(Relaxed) >= 20, "who computes has had no turn");
 }

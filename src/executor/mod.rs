@@ -90,7 +90,7 @@ pub(crate) struct Shared {
     idle: CachePadded<Idle>,
     injector: CachePadded<Injector>,
     /// Where there are sockets: tasks that compute for long and go on at once. They run when nothing
-    /// else does, and in between, each time that others have had enough turns.
+    /// else does, and in between, for a share of the time.
     late: CachePadded<Injector>,
     registry: Registry,
     timers: Timers,

@@ -2,7 +2,8 @@
 //!
 //! A sleeper in the poll is woken by each event, and keeps those who are at work from it: when they
 //! have no task, they find the poll taken, and fall asleep although the next event is theirs. So
-//! where others look often, a sleeper waits in `park`, and sees once in a nap whether they still do.
+//! where others look often, a sleeper waits in `park`, and sees once in a nap whether they still do. Where
+//! the sockets are left to one worker (`sharing.rs`), it is enough that they look at all.
 //!
 //! Perf: `benches/net.rs`, one connection, two workers: 0.79 of tokio's rate with a sentinel in the
 //! poll.

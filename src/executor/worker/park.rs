@@ -2,12 +2,12 @@
 //!
 //! | others | timers | sleeps |
 //! |---|---|---|
-//! | busy | any | as the sentinel: 1 to 10 ms, or until a timer is due that nobody looks after |
+//! | busy | any | as the sentinel: 1 to 10 ms (5 to 10, where the sockets are left to one worker), or until a timer is due that nobody looks after |
 //! | busy, and there is a sentinel | any | until woken |
 //! | asleep | some | as the keeper: until the first timer is due |
 //! | asleep | none | until woken |
 //!
-//! With sockets, who was woken is on call for 1 ms (`events.rs`).
+//! With sockets, who was woken is on call for 1 ms, or 5 (`events.rs`).
 //!
 //! A keeper that goes to work leaves the timers to nobody: it will look at the clock between
 //! polls. In case that its poll takes long, it wakes a seat to be the sentinel, if timers wait.

@@ -5,7 +5,8 @@
 //! 1. Who gives up searching after success looks at every queue, and sees to the timers and the
 //!    sockets, since nobody was woken for them meanwhile (`Idle`, invariant 2).
 //! 2. What waits on a seat that moves is left to it, unless that has plenty. Only a seat whose turn
-//!    has not changed for `GRACE`, or `STUCK`, is robbed of the rest.
+//!    has not changed for `GRACE`, or `STUCK`, is robbed of the rest; while the sockets are left to one
+//!    worker, for `STUCK`.
 
 use std::time::Instant;
 
