@@ -25,8 +25,8 @@
 //! some parallelism, but no task, since the pusher runs its queue itself.
 //!
 //! The sentinel is the one sleeper that looks up now and then while others are busy, so that a
-//! task behind a long poll is found within about a millisecond; within ten, where the sockets are left to
-//! one worker and that one seldom computes (`sharing.rs`). When all sleep there is none.
+//! task behind a long poll is found within about a millisecond; within twelve, where the sockets are
+//! left to one worker (`sharing.rs`). When all sleep there is none.
 //!
 //! # No timer is left behind while all sleep
 //!

@@ -9,10 +9,10 @@
 //! Who leaves the system's poll to work leaves it to nobody, so that a message in and out wakes
 //! nobody else. In case that its poll takes long, it wakes a seat to be the sentinel, if there
 //! is none; at most once in nine tenths of a nap. Who was woken is on call for a whole nap (of the
-//! longer kind, where both kinds are taken), whatever it does in between: it looks up at the end of it, and so
-//! finds out about every long poll that has begun before the next wake. A sentinel stays one while others come to the sockets,
-//! so that those need not wake it. A guest that comes to its seat sees whether anybody is at the
-//! poll, and if not counts as who has left it.
+//! longer kind, where both kinds are taken), whatever it does in between: it looks up at the end of
+//! it, and so finds out about every long poll that has begun before the next wake. A sentinel stays one
+//! while others come to the sockets, so that those need not wake it. A guest that comes to its seat sees
+//! whether anybody is at the poll, and if not counts as who has left it.
 
 use std::time::Instant;
 

@@ -1,8 +1,8 @@
 //! How long polls take, and what follows from that.
 //!
-//! The clock is read after several short polls, and after each while some are long, or one of those that
-//! compute. A window goes from
-//! one reading to the next; what is concluded from it holds until the next.
+//! The clock is read after several short polls, and after each while some are long, or one of those
+//! that compute. A window goes from one reading to the next; what is concluded from it holds until the
+//! next.
 
 use std::time::{Duration, Instant};
 
