@@ -1,4 +1,12 @@
 //! A source as the reactor knows it: what is known of it, and who waits.
+//!
+//! # Invariants
+//!
+//! 1. Who waits has entered the queue of its direction, and under the queue's lock set the bit in the
+//!    word (`Readiness::wait`), which fails when something is known. So whoever tells of the direction
+//!    clears that bit, and then takes the lock and finds the waiter; or the waiter sees what was told.
+//! 2. The step is told to everybody who waits, so a wake that was not used is no one else's, and who
+//!    comes back too late has no place to keep.
 
 use std::io;
 use std::task::{Context, Poll, ready};
@@ -6,8 +14,8 @@ use std::task::{Context, Poll, ready};
 use super::readiness::{Direction, Edge, Readiness};
 use crate::task::catch_quietly;
 use crate::util::{SpinLock, budget};
-use crate::wait::Event;
 use crate::wait::queue::Ticket;
+use crate::wait::{Bit, WaitQueue, Waiters};
 
 /// See the module's page.
 #[derive(Debug)]
@@ -15,21 +23,34 @@ pub(crate) struct Entry {
     /// Where the reactor keeps it.
     key: usize,
     readiness: Readiness,
-    readers: Event,
-    writers: Event,
+    readers: WaitQueue,
+    writers: WaitQueue,
+}
+
+/// The queues' bits are in the word that says what is known, and fall with the step itself.
+struct InWord;
+
+impl Bit for InWord {
+    fn disarm(&self) -> bool {
+        false
+    }
+
+    fn is_armed(&self) -> bool {
+        true
+    }
 }
 
 impl Entry {
     pub(super) fn new(key: usize) -> Self {
         let readiness = Readiness::new();
-        Self { key, readiness, readers: Event::default(), writers: Event::default() }
+        Self { key, readiness, readers: WaitQueue::new(), writers: WaitQueue::new() }
     }
 
     pub(super) fn key(&self) -> usize {
         self.key
     }
 
-    fn event(&self, direction: Direction) -> &Event {
+    fn queue(&self, direction: Direction) -> &WaitQueue {
         match direction {
             Direction::Read => &self.readers,
             Direction::Write => &self.writers,
@@ -39,10 +60,13 @@ impl Entry {
     /// Notes what the system says, and wakes whom it concerns. A foreign waker that panics is no
     /// reason for others to go on waiting, nor for a worker to end.
     pub(super) fn tell(&self, edge: Edge) {
-        self.readiness.tell(edge);
+        let awaited = self.readiness.tell(edge);
         for direction in [Direction::Read, Direction::Write] {
-            if edge.concerns(direction) {
-                catch_quietly(|| self.event(direction).notify());
+            if awaited.is(direction) {
+                // SAFETY: the queue is not a single waiter's.
+                catch_quietly(|| unsafe {
+                    self.queue(direction).notify_many(usize::MAX, &InWord);
+                });
             }
         }
     }
@@ -59,7 +83,7 @@ impl Entry {
             let gone = || if seen.is_gone() { Err(super::gone()) } else { Ok(()) };
             seen.is_ready(direction).then(gone)
         };
-        self.event(direction).poll_until(ticket, cx, attempt)
+        self.poll_until(direction, ticket, cx, attempt)
     }
 
     /// Ready with what `operation` gives; waits while it would block. `took_all` says of a result
@@ -73,7 +97,45 @@ impl Entry {
         took_all: impl Fn(&R) -> bool,
     ) -> Poll<io::Result<R>> {
         let attempt = || self.attempt(direction, &mut operation, &took_all);
-        self.event(direction).poll_until(ticket, cx, attempt)
+        self.poll_until(direction, ticket, cx, attempt)
+    }
+
+    /// Ready with what `attempt` gives; until that is something, waits for the next step.
+    #[inline]
+    fn poll_until<R>(
+        &self,
+        direction: Direction,
+        ticket: &mut Ticket,
+        cx: &mut Context<'_>,
+        mut attempt: impl FnMut() -> Option<R>,
+    ) -> Poll<R> {
+        ready!(budget::poll_proceed(cx));
+        if ticket.is_entered() {
+            self.queue(direction).notice(ticket);
+            ticket.forget_wake();
+        }
+        loop {
+            if let Some(result) = attempt() {
+                self.leave(direction, ticket);
+                budget::spend();
+                return Poll::Ready(result);
+            }
+            if self.wait(direction, ticket, cx) {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Waits for the next step; false if one has come just now.
+    fn wait(&self, direction: Direction, ticket: &mut Ticket, cx: &Context<'_>) -> bool {
+        let queue = self.queue(direction);
+        // Who was in the queue before the look, and still is, hears of the next step.
+        if queue.waits_with(ticket, cx.waker()) {
+            return true;
+        }
+        let waits = queue.enter(ticket, (), false, cx.waker(), || self.readiness.wait(direction));
+        ticket.forget_wake();
+        waits
     }
 
     /// As `poll_io`, for those who have no ticket of their own, and share one in `place`: the last to
@@ -160,7 +222,9 @@ impl Entry {
     }
 
     /// Ends a wait, also of an operation that is dropped.
+    #[inline]
     pub(crate) fn leave(&self, direction: Direction, ticket: &mut Ticket) {
-        self.event(direction).leave(ticket);
+        // What it was notified of is nobody else's: invariant 2.
+        let _ = self.queue(direction).leave(ticket);
     }
 }

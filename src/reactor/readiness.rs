@@ -1,4 +1,4 @@
-//! What is known of a source: in which directions it may be tried.
+//! What is known of a source: in which directions it may be tried, and whether anybody waits.
 //!
 //! The system tells of a change once (edge-triggered). So what it said is kept until an operation
 //! shows that it no longer holds.
@@ -16,6 +16,9 @@
 //! 4. GONE stays: the runtime has ended.
 //! 5. URGENT stays, and a short read of such a source clears nothing: urgent data (TCP) stops a
 //!    read although there is more. Where the system does not tell of it, none of them does.
+//!
+//! 6. Who waits for a direction has set its WAITS bit while nothing was known of that direction. The
+//!    step that tells of the direction clears the bit, and by it knows whom to wake.
 //!
 //! An error of the source sets all bits, since either direction is to find it.
 
@@ -35,6 +38,8 @@ pub(super) const READ_CLOSED: u64 = 1 << 2;
 pub(super) const WRITE_CLOSED: u64 = 1 << 3;
 const GONE: u64 = 1 << 4;
 pub(super) const URGENT: u64 = 1 << 5;
+const READ_WAITS: u64 = 1 << 6;
+const WRITE_WAITS: u64 = 1 << 7;
 /// Whether the system says that there is urgent data.
 const TELLS_URGENT: bool = cfg!(any(target_os = "linux", target_os = "android"));
 /// One message of the system.
@@ -82,6 +87,23 @@ impl Direction {
             Self::Write => WRITE_CLOSED,
         }
     }
+
+    fn waits(self) -> u64 {
+        match self {
+            Self::Read => READ_WAITS,
+            Self::Write => WRITE_WAITS,
+        }
+    }
+}
+
+/// Which directions somebody waited for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Awaited(u64);
+
+impl Awaited {
+    pub(super) fn is(self, direction: Direction) -> bool {
+        self.0 & direction.waits() != 0
+    }
 }
 
 /// A word that was read before an operation.
@@ -112,11 +134,32 @@ impl Readiness {
         Seen(self.0.load(Acquire))
     }
 
-    /// Notes what the system says. The caller wakes who waits, after this.
-    pub(super) fn tell(&self, Edge(bits): Edge) {
-        let next = |word: u64| Some((word | bits).wrapping_add(TICK));
-        // Ordering: Release pairs with the Acquire of `look` and `clear`.
-        let _ = self.0.fetch_update(AcqRel, Acquire, next);
+    /// Notes what the system says. The caller wakes who has waited for that, after this.
+    pub(super) fn tell(&self, edge: Edge) -> Awaited {
+        let mut concerned = 0;
+        for direction in [Direction::Read, Direction::Write] {
+            concerned |= if edge.concerns(direction) { direction.waits() } else { 0 };
+        }
+        let next = |word: u64| Some(((word | edge.0) & !concerned).wrapping_add(TICK));
+        // Ordering: Release pairs with the Acquire of `look`, `clear` and `wait`; Acquire with the
+        // Release of `wait`.
+        let (Ok(word) | Err(word)) = self.0.fetch_update(AcqRel, Acquire, next);
+        Awaited(word & concerned)
+    }
+
+    /// Notes that somebody waits for a direction, of which nothing is known; false if something is.
+    pub(super) fn wait(&self, direction: Direction) -> bool {
+        let mut word = self.look();
+        while !word.is_ready(direction) {
+            let waits = word.0 | direction.waits();
+            // Ordering: as in `tell`. A bit that is set already stays: the step that clears it is
+            // still to come.
+            match self.0.compare_exchange_weak(word.0, waits, AcqRel, Acquire) {
+                Ok(_) => return true,
+                Err(now) => word = Seen(now),
+            }
+        }
+        false
     }
 
     /// The operation that was tried after `seen` would have had to wait.

@@ -5,7 +5,9 @@
 //! 1. Everything but `served` is behind one lock, which is taken only when somebody waits or is
 //!    woken: the WAITS bit (`ring/word.rs`) tells publishers. Under the lock, an entry in the
 //!    FIFO implies that the bit is set. It is cleared, under the lock, by a notifier who finds
-//!    nobody: as long as waits and wakes alternate, the bit stays and costs nothing.
+//!    nobody: as long as waits and wakes alternate, the bit stays and costs nothing. (Where the
+//!    step itself clears the bit, `reactor/entry.rs`, an entry implies that the bit is set or that a
+//!    notifier of everybody is on its way to the lock.)
 //! 2. Entries are numbered as they come and are notified in that order. A notified entry leaves
 //!    the queue at once, and `served` tells its operation, without the lock, that it was.
 //! 3. Who was woken and came too late goes back to the front, before all who came after it: the
@@ -67,7 +69,8 @@ pub(crate) enum Left<N> {
 
 impl Ticket {
     /// Forgets a wake that everybody got: there is no one to hand it to, and no place to keep.
-    pub(super) fn forget_wake(&mut self) {
+    #[inline]
+    pub(crate) fn forget_wake(&mut self) {
         self.woken = None;
     }
 
@@ -147,7 +150,34 @@ impl<N> WaitQueue<N> {
     ///
     /// True: the operation waits and will be woken. False: look again. `must_wait` is asked also
     /// when the operation is entered already, and only its waker is to change.
+    #[inline]
     pub(crate) fn enter(
+        &self,
+        ticket: &mut Ticket,
+        note: N,
+        stays: bool,
+        waker: &Waker,
+        must_wait: impl FnOnce() -> bool,
+    ) -> bool {
+        if ticket.place.is_some() || ticket.woken.is_some() {
+            return self.enter_again(ticket, note, stays, waker, must_wait);
+        }
+        let waker = waker.clone();
+        let mut list = self.list.lock();
+        // The bit is set under the lock that guards its clearing, so it stays until our entry
+        // is out again (invariant 1).
+        if must_wait() {
+            ticket.place = Some(list.push_back(waker, note, stays));
+            return true;
+        }
+        drop(list);
+        // The waker drops after the lock.
+        drop(waker);
+        false
+    }
+
+    /// As `enter`, for who is there already, or has been woken.
+    fn enter_again(
         &self,
         ticket: &mut Ticket,
         note: N,
@@ -161,8 +191,6 @@ impl<N> WaitQueue<N> {
             _ => Some(waker.clone()),
         };
         let mut list = self.list.lock();
-        // The bit is set under the lock that guards its clearing, so it stays until our entry
-        // is out again (invariant 1).
         let waits = match ticket.place {
             // Notified just now: the wake is spent by the next try.
             Some(place) if self.take_notice(&mut list, place) => {
@@ -200,7 +228,15 @@ impl<N> WaitQueue<N> {
     }
 
     /// Takes the operation out of the queue. What it was notified of is the caller's to pass on.
+    #[inline]
     pub(crate) fn leave(&self, ticket: &mut Ticket) -> Left<N> {
+        if ticket.place.is_none() && ticket.woken.is_none() {
+            return Left::Outside;
+        }
+        self.leave_place(ticket)
+    }
+
+    fn leave_place(&self, ticket: &mut Ticket) -> Left<N> {
         match std::mem::take(ticket) {
             Ticket { place: Some(place), .. } => {
                 let mut list = self.list.lock();
@@ -234,6 +270,23 @@ impl<N> WaitQueue<N> {
             waker.wake();
         }
         found
+    }
+
+    /// Notifies the only one who waits, if it is one; or none, if it is none. False: there are more.
+    ///
+    /// Perf: mostly it is one.
+    fn notify_only(&self, bit: &impl Bit) -> bool {
+        let mut list = self.list.lock();
+        if list.has_several() {
+            return false;
+        }
+        let waker = list.notify_first(&self.served);
+        bit.disarm();
+        drop(list);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        true
     }
 
     /// Notifies the first, the next and so on, as long as `admit` says yes to them.
@@ -366,6 +419,9 @@ impl Waiters for WaitQueue {
     }
 
     unsafe fn notify_many(&self, mut count: usize, bit: &impl Bit) {
+        if count > 0 && self.notify_only(bit) {
+            return;
+        }
         // Who comes back while we wake the others waits for the next step, with a new number or as
         // a loser: else wakers that poll at once could keep us here for ever.
         let mut newest = None;
