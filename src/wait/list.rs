@@ -127,9 +127,11 @@ impl<N> List<N> {
 
     /// Marks an entry in the FIFO as notified, and gives its waker. Those before it stay.
     pub(super) fn notify(&mut self, key: usize, served: &AtomicU64) -> Option<Waker> {
-        if self.entries[key].stays {
-            self.unlink(key);
-            return self.entries[key].waker.take();
+        let entry = &mut self.entries[key];
+        if entry.stays {
+            let (waker, previous, next) = (entry.waker.take(), entry.previous, entry.next);
+            self.join(previous, next);
+            return waker;
         }
         let Entry { waker, number, previous, next, .. } = self.entries.remove(key);
         self.join(previous, next);
