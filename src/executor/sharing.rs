@@ -14,7 +14,7 @@
 //! a second, both ways, and keeps to the better way. Each of the two is a [`Question`] of its own.
 //!
 //! ```text
-//!            cause                      `wait`, then twice as long each time, if nothing changes
+//!            cause                      `wait`, then 4 times as long each time, if nothing changes
 //!   QUIET ------------> settle --> measure one way --> settle --> measure the other --> HOLD
 //!     ^ |                                ^                                               |  |
 //!     | |                                +-----------------------------------------------+  |
@@ -22,7 +22,9 @@
 //!     +-------------------------------- no cause for `lasts` -------------------------------+
 //! ```
 //!
-//! Who looks at the clock when the time of a step has come takes it; the others go on.
+//! Who looks at the clock when the time of a step has come takes it; the others go on. The other way is
+//! given up as soon as a third of its time has shown that it is worse; if it is better, the first way is
+//! measured once more, since other things change, too.
 
 use std::time::{Duration, Instant};
 
@@ -72,7 +74,7 @@ const SOCKETS: Pace = Pace {
     wait: Duration::from_millis(400),
     longest_wait: Duration::from_secs(6),
     apart: 1.3,
-    together: 1.0 / 1.3,
+    together: 1.0 / 1.1,
 };
 
 /// What the seats of a runtime have found out together.
@@ -201,6 +203,10 @@ struct Trial {
     chosen: bool,
     /// What was counted while things were as chosen, a nanosecond.
     rate: f64,
+    /// What was counted the other way, if that was better: what is chosen has another try.
+    other: Option<f64>,
+    /// When the next step is due.
+    next: u64,
     /// When the next trial is due, and how long after it the one that follows.
     due: u64,
     wait: Duration,
@@ -224,16 +230,29 @@ enum Stage {
 
 impl Trial {
     fn new(pace: &'static Pace) -> Self {
-        Self { pace, stage: Stage::Quiet, chosen: true, rate: 0.0, due: 0, wait: pace.wait }
+        let (stage, wait) = (Stage::Quiet, pace.wait);
+        Self { pace, stage, chosen: true, rate: 0.0, other: None, next: 0, due: 0, wait }
     }
 
     /// One step: whether tasks are to be together from now on, and when the next step is due.
     fn step(&mut self, now: u64, total: u64, cause: bool) -> (bool, Duration) {
+        let (together, after) = self.stride(now, total, cause);
+        self.next = now + nanos(after);
+        (together, after)
+    }
+
+    fn stride(&mut self, now: u64, total: u64, cause: bool) -> (bool, Duration) {
         if !cause {
-            self.stage = Stage::Quiet;
+            (self.stage, self.other) = (Stage::Quiet, None);
             return (false, Duration::ZERO);
         }
+        let gap = now > self.next + nanos(self.pace.measure);
         match self.stage {
+            // Nobody looked at the clock: there was nothing to do, and maybe other things before than now.
+            Stage::Settle { .. } | Stage::Measure { .. } if gap => {
+                self.other = None;
+                self.settle(true)
+            }
             // What was better before will be so again, until the next trial.
             Stage::Quiet if now < self.due => self.hold(now),
             Stage::Quiet => self.settle(true),
@@ -242,23 +261,47 @@ impl Trial {
                 let rate = total.wrapping_sub(operations) as f64 / (now - since) as f64;
                 if chosen {
                     self.rate = rate;
-                    return self.settle(false);
+                    return match self.other.take() {
+                        Some(other) => self.conclude(self.is_better(other), now),
+                        None => self.settle(false),
+                    };
                 }
-                let gain = if self.chosen { self.pace.apart } else { self.pace.together };
-                // Where nothing is counted, nothing is gained.
-                let in_vain = self.chosen && rate == 0.0 && self.rate == 0.0;
-                self.wait = match rate > gain * self.rate || in_vain {
-                    true => {
-                        self.chosen = !self.chosen;
-                        self.pace.wait
-                    }
-                    false => (2 * self.wait).min(self.pace.longest_wait),
-                };
-                self.due = now + nanos(self.wait);
-                self.hold(now)
+                let left = nanos(self.pace.measure).saturating_sub(now - since);
+                if left > 0 && rate >= self.gain().min(1.0) * self.rate {
+                    return (!self.chosen, Duration::from_nanos(left));
+                }
+                if self.is_better(rate) {
+                    self.other = Some(rate);
+                    return self.settle(true);
+                }
+                self.conclude(false, now)
             }
             Stage::Hold => self.measure(true, now, total),
         }
+    }
+
+    /// How many times as good the other way must be.
+    fn gain(&self) -> f64 {
+        if self.chosen { self.pace.apart } else { self.pace.together }
+    }
+
+    /// Whether the other way, which has had this rate, is better.
+    fn is_better(&self, other: f64) -> bool {
+        // Where nothing is counted, nothing is gained.
+        let in_vain = self.chosen && other == 0.0 && self.rate == 0.0;
+        other > self.gain() * self.rate || in_vain
+    }
+
+    fn conclude(&mut self, other_is_better: bool, now: u64) -> (bool, Duration) {
+        self.wait = match other_is_better {
+            true => {
+                self.chosen = !self.chosen;
+                self.pace.wait
+            }
+            false => (4 * self.wait).min(self.pace.longest_wait),
+        };
+        self.due = now + nanos(self.wait);
+        self.hold(now)
     }
 
     fn hold(&mut self, now: u64) -> (bool, Duration) {
@@ -273,7 +316,8 @@ impl Trial {
 
     fn measure(&mut self, chosen: bool, since: u64, operations: u64) -> (bool, Duration) {
         self.stage = Stage::Measure { chosen, since, operations };
-        (chosen == self.chosen, self.pace.measure)
+        let time = if chosen { self.pace.measure } else { self.pace.measure / 3 };
+        (chosen == self.chosen, time)
     }
 }
 
@@ -308,16 +352,60 @@ mod tests {
         assert!(run(&SOCKETS, 0.1, 0.12, 60_000) > 0.95);
         assert!(run(&SOCKETS, 0.1, 0.18, 60_000) < 0.05);
         // What seemed so by chance is not kept up.
-        let mut trial = Trial::new(&SOCKETS);
-        trial.chosen = false;
+        let mut trial = Trial { chosen: false, ..Trial::new(&SOCKETS) };
         let (mut now, mut total, mut together) = (0, 0.0, false);
         for _ in 0..5 {
             let step = trial.step(now, total as u64, true);
             together = step.0;
             now += nanos(step.1);
-            total += nanos(step.1) as f64 * if together { 0.1 } else { 0.12 };
+            total += nanos(step.1) as f64 * if together { 0.1 } else { 0.105 };
         }
         assert!(together, "and holds");
+    }
+
+    #[test]
+    fn what_is_worse_is_soon_given_up() {
+        for pace in [&MESSAGES, &SOCKETS] {
+            let (mut trial, mut now, mut total, mut apart) = (Trial::new(pace), 0, 0.0, 0);
+            while !matches!(trial.stage, Stage::Hold) {
+                let (together, after) = trial.step(now, total as u64, true);
+                now += nanos(after);
+                total += nanos(after) as f64 * if together { 0.1 } else { 0.05 };
+                apart += if together { 0 } else { nanos(after) };
+            }
+            assert_eq!(u128::from(apart), (pace.settle + pace.measure / 3).as_nanos());
+        }
+    }
+
+    #[test]
+    fn what_was_measured_before_a_gap_does_not_count() {
+        let mut trial = Trial::new(&SOCKETS);
+        let (mut now, mut total) = (0, 0.0);
+        // The second way is due, and nothing happens for a second. Then everything is faster.
+        let mut speed = 0.1;
+        for _ in 0..7 {
+            let (_, after) = trial.step(now, total as u64, true);
+            now += nanos(after);
+            total += nanos(after) as f64 * speed;
+            if matches!(trial.stage, Stage::Settle { chosen: false }) && speed < 1.0 {
+                (now, speed) = (now + 1_000_000_000, 1.0);
+            }
+        }
+        assert!(trial.chosen && matches!(trial.stage, Stage::Measure { chosen: false, .. }));
+    }
+
+    #[test]
+    fn a_change_for_another_reason_does_not_count() {
+        let (mut trial, mut now, mut total) = (Trial::new(&SOCKETS), 0, 0.0);
+        let mut apart = false;
+        while !matches!(trial.stage, Stage::Hold) {
+            let (together, after) = trial.step(now, total as u64, true);
+            now += nanos(after);
+            // Everything is faster from the moment on in which the other way is tried.
+            apart |= !together;
+            total += nanos(after) as f64 * if apart { 0.2 } else { 0.1 };
+        }
+        assert!(trial.chosen);
     }
 
     #[test]
@@ -352,18 +440,16 @@ mod tests {
     fn a_change_is_noticed() {
         let mut trial = Trial::new(&MESSAGES);
         let (mut now, mut total) = (0, 0.0);
-        let mut advance = |apart: f64, steps| {
-            let mut last = false;
-            for _ in 0..steps {
-                let (together, after) = trial.step(now, total as u64, true);
-                now += nanos(after);
-                total += nanos(after) as f64 * if together { 0.1 } else { apart };
-                last = together;
+        // A whole trial.
+        let mut advance = |apart: f64| loop {
+            let (together, after) = trial.step(now, total as u64, true);
+            now += nanos(after);
+            total += nanos(after) as f64 * if together { 0.1 } else { apart };
+            if matches!(trial.stage, Stage::Hold) {
+                return together;
             }
-            last
         };
-        assert!(advance(0.05, 5), "together, and holds");
-        advance(0.2, 4);
-        assert!(!advance(0.2, 1), "apart, and holds");
+        assert!(advance(0.05), "together, and holds");
+        assert!(!advance(0.2), "apart, and holds");
     }
 }

@@ -7,6 +7,7 @@ mod park;
 mod search;
 mod timers;
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use self::looks::Looks;
@@ -20,7 +21,7 @@ use super::{GUEST_WAITS, SHUTDOWN, Shared, in_place};
 use crate::primitive::atomic::Ordering::Relaxed;
 use crate::reactor::Ready;
 use crate::task::{List, Runnable};
-use crate::tuning::{INJECTOR_EVERY, NAP, SHORTEST_SPIN, SLOT_RUNS};
+use crate::tuning::{INJECTOR_EVERY, NAP, REST, SHORTEST_SPIN, SLOT_RUNS};
 use crate::util::{Rng, budget};
 
 /// Someone at work on a seat.
@@ -293,6 +294,9 @@ impl<'a> Worker<'a> {
     fn next_late(&mut self) -> Option<Runnable> {
         if self.shared.late.is_empty() {
             return None;
+        }
+        if self.shared.sharing.gathers() {
+            thread::sleep(REST);
         }
         if self.look_at_sockets() {
             // SAFETY: we sit here.
