@@ -19,9 +19,8 @@ use std::task::{Context, Poll};
 
 use mio::event::Source;
 
-use crate::reactor::{Direction, Driver, Entry};
+use crate::reactor::{Direction, Driver, Entry, Ticket};
 use crate::util::SpinLock;
-use crate::wait::queue::Ticket;
 
 /// See the module's page.
 pub(crate) struct Socket<S: Source> {

@@ -2,71 +2,53 @@
 //!
 //! # Invariants
 //!
-//! 1. Who waits has entered the queue of its direction, and under the queue's lock set the bit in the
-//!    word (`Readiness::wait`), which fails when something is known. So whoever tells of the direction
-//!    clears that bit, and then takes the lock and finds the waiter; or the waiter sees what was told.
-//! 2. The step is told to everybody who waits, so a wake that was not used is no one else's, and who
-//!    comes back too late has no place to keep.
+//! 1. Who waits has set the bit of its direction in the word (`Readiness::wait`) under the lock of
+//!    those who wait for it; that fails when something is known. So whoever tells of the direction
+//!    clears the bit, and then takes the lock and finds who waits; or that one sees what was told.
+//! 2. With the bit clear, somebody may still be in the list: who has cleared it is on the way there.
 
 use std::io;
 use std::task::{Context, Poll, ready};
 
 use super::readiness::{Direction, Edge, Readiness};
-use crate::task::catch_quietly;
+use super::waiters::{Ticket, Waiters};
 use crate::util::{SpinLock, budget};
-use crate::wait::queue::Ticket;
-use crate::wait::{Bit, WaitQueue, Waiters};
 
 /// See the module's page.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Entry {
+    // In this order: an edge for a reader touches the counts of the `Arc` and what follows them.
+    readiness: Readiness,
+    readers: Waiters,
+    writers: Waiters,
     /// Where the reactor keeps it.
     key: usize,
-    readiness: Readiness,
-    readers: WaitQueue,
-    writers: WaitQueue,
-}
-
-/// The queues' bits are in the word that says what is known, and fall with the step itself.
-struct InWord;
-
-impl Bit for InWord {
-    fn disarm(&self) -> bool {
-        false
-    }
-
-    fn is_armed(&self) -> bool {
-        true
-    }
 }
 
 impl Entry {
     pub(super) fn new(key: usize) -> Self {
         let readiness = Readiness::new();
-        Self { key, readiness, readers: WaitQueue::new(), writers: WaitQueue::new() }
+        Self { key, readiness, readers: Waiters::new(), writers: Waiters::new() }
     }
 
     pub(super) fn key(&self) -> usize {
         self.key
     }
 
-    fn queue(&self, direction: Direction) -> &WaitQueue {
+    fn waiters(&self, direction: Direction) -> &Waiters {
         match direction {
             Direction::Read => &self.readers,
             Direction::Write => &self.writers,
         }
     }
 
-    /// Notes what the system says, and wakes whom it concerns. A foreign waker that panics is no
-    /// reason for others to go on waiting, nor for a worker to end.
+    /// Notes what the system says, and wakes whom it concerns.
     pub(super) fn tell(&self, edge: Edge) {
         let awaited = self.readiness.tell(edge);
         for direction in [Direction::Read, Direction::Write] {
             if awaited.is(direction) {
-                // SAFETY: the queue is not a single waiter's.
-                catch_quietly(|| unsafe {
-                    self.queue(direction).notify_many(usize::MAX, &InWord);
-                });
+                self.waiters(direction).tell();
             }
         }
     }
@@ -110,32 +92,20 @@ impl Entry {
         mut attempt: impl FnMut() -> Option<R>,
     ) -> Poll<R> {
         ready!(budget::poll_proceed(cx));
-        if ticket.is_entered() {
-            self.queue(direction).notice(ticket);
-            ticket.forget_wake();
-        }
+        let waiters = self.waiters(direction);
         loop {
             if let Some(result) = attempt() {
-                self.leave(direction, ticket);
+                waiters.leave(ticket);
                 budget::spend();
                 return Poll::Ready(result);
             }
-            if self.wait(direction, ticket, cx) {
+            // Who waited before the look, and still does, hears of the next step.
+            if waiters.keep(ticket, cx.waker())
+                || waiters.enter(ticket, cx.waker(), || self.readiness.wait(direction))
+            {
                 return Poll::Pending;
             }
         }
-    }
-
-    /// Waits for the next step; false if one has come just now.
-    fn wait(&self, direction: Direction, ticket: &mut Ticket, cx: &Context<'_>) -> bool {
-        let queue = self.queue(direction);
-        // Who was in the queue before the look, and still is, hears of the next step.
-        if queue.waits_with(ticket, cx.waker()) {
-            return true;
-        }
-        let waits = queue.enter(ticket, (), false, cx.waker(), || self.readiness.wait(direction));
-        ticket.forget_wake();
-        waits
     }
 
     /// As `poll_io`, for those who have no ticket of their own, and share one in `place`: the last to
@@ -224,7 +194,6 @@ impl Entry {
     /// Ends a wait, also of an operation that is dropped.
     #[inline]
     pub(crate) fn leave(&self, direction: Direction, ticket: &mut Ticket) {
-        // What it was notified of is nobody else's: invariant 2.
-        let _ = self.queue(direction).leave(ticket);
+        self.waiters(direction).leave(ticket);
     }
 }

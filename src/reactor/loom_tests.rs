@@ -15,9 +15,9 @@ use loom::thread;
 use super::asleep::{self, Asleep};
 use super::entry::Entry;
 use super::readiness::{Direction, Edge, READ_CLOSED, READABLE, Readiness, WRITABLE, WRITE_CLOSED};
+use super::waiters::Ticket;
 use crate::primitive::Arc;
 use crate::util::SpinLock;
-use crate::wait::queue::Ticket;
 
 /// Bytes on their way, and whether no more come. It is Release and Acquire, as if the system had
 /// nothing better.
@@ -148,6 +148,32 @@ fn who_need_not_wait_leaves_the_place_to_who_does() {
         system.join().unwrap();
         let last = if result.is_pending() { second } else { first };
         assert!(last.0.load(SeqCst) > 0, "who waits is not woken");
+    });
+}
+
+/// One waits, and polls again with another waker while the system speaks: it is ready, or that one is
+/// woken.
+#[test]
+fn the_last_waker_is_woken() {
+    loom::model(|| {
+        let (entry, pipe) = (std::sync::Arc::new(Entry::new(0)), Arc::new(Pipe::default()));
+        let mut ticket = Ticket::default();
+        let mut poll = || {
+            let count = std::sync::Arc::new(Count::default());
+            let waker = std::task::Waker::from(count.clone());
+            let mut cx = std::task::Context::from_waker(&waker);
+            let read = || pipe.read();
+            (count, entry.poll_io(Direction::Read, &mut ticket, &mut cx, read, |_| false))
+        };
+        assert!(poll().1.is_pending());
+        let (their_entry, their_pipe) = (entry.clone(), pipe.clone());
+        let system = thread::spawn(move || {
+            their_pipe.bytes.fetch_add(1, Release);
+            their_entry.tell(Edge(READABLE));
+        });
+        let (last, result) = poll();
+        system.join().unwrap();
+        assert!(result.is_ready() || last.0.load(SeqCst) > 0, "who waits is not woken");
     });
 }
 

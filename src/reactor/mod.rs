@@ -39,6 +39,7 @@ mod readiness;
 // Miri's epoll does not know of urgent data.
 #[cfg(all(test, unix, not(annulus_loom), not(miri)))]
 mod tests;
+mod waiters;
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
@@ -53,6 +54,7 @@ use self::asleep::Asleep;
 pub(crate) use self::entry::Entry;
 pub(crate) use self::readiness::Direction;
 use self::readiness::Edge;
+pub(crate) use self::waiters::Ticket;
 use crate::primitive::atomic::AtomicU32;
 use crate::primitive::atomic::Ordering::Relaxed;
 use crate::task::catch_quietly;

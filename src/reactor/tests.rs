@@ -10,9 +10,9 @@ use std::time::Duration;
 use mio::net::UnixStream;
 
 use super::readiness::{READABLE, WRITABLE};
+use super::waiters::Ticket;
 use super::{Direction, Driver, Edge, Entry, Ready, lock, precise};
 use crate::util::SpinLock;
-use crate::wait::queue::Ticket;
 
 #[derive(Default)]
 struct Count(AtomicUsize);

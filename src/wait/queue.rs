@@ -5,9 +5,7 @@
 //! 1. Everything but `served` is behind one lock, which is taken only when somebody waits or is
 //!    woken: the WAITS bit (`ring/word.rs`) tells publishers. Under the lock, an entry in the
 //!    FIFO implies that the bit is set. It is cleared, under the lock, by a notifier who finds
-//!    nobody: as long as waits and wakes alternate, the bit stays and costs nothing. (Where the
-//!    step itself clears the bit, `reactor/entry.rs`, an entry implies that the bit is set or that a
-//!    notifier of everybody is on its way to the lock.)
+//!    nobody: as long as waits and wakes alternate, the bit stays and costs nothing.
 //! 2. Entries are numbered as they come and are notified in that order. A notified entry leaves
 //!    the queue at once, and `served` tells its operation, without the lock, that it was.
 //! 3. Who was woken and came too late goes back to the front, before all who came after it: the
@@ -69,8 +67,7 @@ pub(crate) enum Left<N> {
 
 impl Ticket {
     /// Forgets a wake that everybody got: there is no one to hand it to, and no place to keep.
-    #[inline]
-    pub(crate) fn forget_wake(&mut self) {
+    pub(super) fn forget_wake(&mut self) {
         self.woken = None;
     }
 
