@@ -64,6 +64,8 @@ pub(super) struct Worker<'a> {
     /// then have run.
     looked: Option<(Instant, u32)>,
     looks: Looks,
+    /// How often we have searched since our last look that was not in vain.
+    vain: u32,
     /// Another seat where a task waited, its turn then, and when that was.
     suspect: Option<(usize, u32, Instant)>,
     /// Until when not to sleep for long.
@@ -119,6 +121,7 @@ impl<'a> Worker<'a> {
             ready: Ready::default(),
             looked: None,
             looks: Looks::default(),
+            vain: 0,
             suspect: None,
             computes: false,
             late_after: None,

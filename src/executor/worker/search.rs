@@ -18,6 +18,10 @@ use crate::primitive::{may_spin, spin_loop};
 use crate::task::Runnable;
 use crate::tuning::{GRACE, LONGEST_SPIN, RAMP_UP, SHORTEST_SPIN, STUCK};
 
+/// So many looks in vain before the last are left out, but for one in so many.
+const VAIN: u32 = 4;
+const LOOK_AGAIN: u32 = 16;
+
 impl<'a> Worker<'a> {
     /// Looks at the timers that are due, and for work in the other queues. `None` also when
     /// `called`, or when somebody was woken who is no task of this seat.
@@ -32,9 +36,11 @@ impl<'a> Worker<'a> {
             if let Some(task) = self.rescue() {
                 return Some(task);
             }
-            if self.look_at_sockets() {
-                return self.next();
-            }
+        }
+        let dry = has_sockets && self.is_dry();
+        if has_sockets && !rich && !dry && self.look_at_sockets() {
+            self.vain = 0;
+            return self.next();
         }
         if !self.searching {
             self.searching = self.shared.idle.start_searching();
@@ -46,10 +52,11 @@ impl<'a> Worker<'a> {
             return Some(task);
         }
         if rich && self.look_at_sockets() {
+            self.vain = 0;
             return self.next();
         }
         // Others will be at work again within microseconds, and to be woken takes longer.
-        if !may_spin() || self.shared.idle.searching() > 1 {
+        if dry || !may_spin() || self.shared.idle.searching() > 1 {
             return None;
         }
         let start = Instant::now();
@@ -58,6 +65,7 @@ impl<'a> Worker<'a> {
             // Beside others who are awake there may be no processor for this to spare.
             if has_sockets && !self.shared.idle.others_busy(self.index) && self.look_at_sockets() {
                 self.spin = (self.spin * 2).min(LONGEST_SPIN);
+                self.vain = 0;
                 return self.next();
             }
             if self.shared.has_work() {
@@ -69,6 +77,16 @@ impl<'a> Worker<'a> {
         }
         self.spin = (self.spin / 2).max(SHORTEST_SPIN);
         None
+    }
+
+    /// Whether to go to sleep in the system's poll at once, which looks, too: our last looks were in
+    /// vain, and nobody else is awake to come with work. Now and then we look all the same.
+    ///
+    /// Perf: one client outside: 3.4 calls of the poll a round trip, since 2.1 (the client's is one).
+    fn is_dry(&mut self) -> bool {
+        self.vain = self.vain.wrapping_add(1);
+        let looks = self.vain <= VAIN || self.vain % LOOK_AGAIN == 0;
+        !looks && !self.shared.idle.others_busy(self.index)
     }
 
     /// The other seats that are awake, from a random one on.
