@@ -69,7 +69,7 @@ pub(crate) const COMPUTES: Duration = nanos(option_env!("ANNULUS_COMPUTES"), 200
 pub(crate) const LATE_SHARE: u32 = number(option_env!("ANNULUS_LATE_SHARE"), 4) as u32;
 
 /// While the sockets are left to one worker, because there are more threads than processors: how long a
-/// worker rests before a task that computes. The system gives a thread that is always busy its share
+/// worker that has no other task rests before one that computes. The system gives a thread that is always busy its share
 /// of a processor in pieces of some milliseconds; one that rests makes way. 0: it does not.
 ///
 /// Perf: HTTP beside two such tasks a worker, two workers: p99 3.5 to 2.5 ms, and those tasks get 0.7 of
@@ -89,6 +89,10 @@ pub(crate) const GATHERED_NAP: Duration = nanos(option_env!("ANNULUS_GATHERED_NA
 /// Bounds of the time for which one searcher looks on, before it sleeps. Both 0: nobody spins.
 pub(crate) const SHORTEST_SPIN: Duration = nanos(option_env!("ANNULUS_SHORTEST_SPIN"), 1_000);
 pub(crate) const LONGEST_SPIN: Duration = nanos(option_env!("ANNULUS_LONGEST_SPIN"), 50_000);
+
+/// So many times in a row a worker looks at the sockets in vain before it sleeps in the system's poll,
+/// which looks, too; then it leaves its own look out. A large number: it always looks.
+pub(crate) const VAIN: u32 = number(option_env!("ANNULUS_VAIN"), 4) as u32;
 
 /// Who wakes a second seat within this time seems to have more to do than to sleep: it wakes one
 /// that does not stand in its way. 0: only where others are at work.

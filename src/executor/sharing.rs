@@ -16,7 +16,8 @@
 //! ```text
 //!            cause                      `wait`, then 4 times as long each time, if nothing changes
 //!   QUIET ------------> settle --> measure one way --> settle --> measure the other --> HOLD
-//!     ^ |                                ^                                               |  |
+//!     ^ |                  ^             ^                          |                    |  |
+//!     | |                  +-------------|-- once, if it is better -+                    |  |
 //!     | |                                +-----------------------------------------------+  |
 //!     | +- cause again, before the next trial is due --> HOLD                               |
 //!     +-------------------------------- no cause for `lasts` -------------------------------+
@@ -41,7 +42,8 @@ use crate::util::CachePadded;
 struct Pace {
     /// For how long its cause counts, once seen.
     lasts: Duration,
-    /// How long tasks may take to move after a change, and how long operations are counted then.
+    /// How long tasks may take to move after a change, and how long operations are counted then; the
+    /// other way a third of it first.
     settle: Duration,
     measure: Duration,
     /// The time between two trials, at first and at most.
@@ -51,6 +53,9 @@ struct Pace {
     apart: f64,
     together: f64,
 }
+
+/// A step so late came after a time without work; less may be a poll, or another thread's turn.
+const GAP: Duration = Duration::from_millis(10);
 
 /// Spread over workers, chatty tasks look busy.
 const MESSAGES: Pace = Pace {
@@ -74,6 +79,7 @@ const SOCKETS: Pace = Pace {
     wait: Duration::from_millis(400),
     longest_wait: Duration::from_secs(6),
     apart: 1.3,
+    // Who has just been left at the sockets is helped for a moment by the other.
     together: 1.0 / 1.1,
 };
 
@@ -246,12 +252,12 @@ impl Trial {
             (self.stage, self.other) = (Stage::Quiet, None);
             return (false, Duration::ZERO);
         }
-        let gap = now > self.next + nanos(self.pace.measure);
+        let gap = now > self.next + nanos(GAP);
         match self.stage {
             // Nobody looked at the clock: there was nothing to do, and maybe other things before than now.
             Stage::Settle { .. } | Stage::Measure { .. } if gap => {
-                self.other = None;
-                self.settle(true)
+                (self.other, self.due) = (None, now + nanos(self.wait));
+                self.hold(now)
             }
             // What was better before will be so again, until the next trial.
             Stage::Quiet if now < self.due => self.hold(now),
@@ -379,19 +385,51 @@ mod tests {
 
     #[test]
     fn what_was_measured_before_a_gap_does_not_count() {
-        let mut trial = Trial::new(&SOCKETS);
-        let (mut now, mut total) = (0, 0.0);
         // The second way is due, and nothing happens for a second. Then everything is faster.
-        let mut speed = 0.1;
-        for _ in 0..7 {
+        let (mut trial, mut now, mut total, mut speed) = (Trial::new(&SOCKETS), 0, 0.0, 0.1);
+        for _ in 0..5 {
             let (_, after) = trial.step(now, total as u64, true);
             now += nanos(after);
             total += nanos(after) as f64 * speed;
-            if matches!(trial.stage, Stage::Settle { chosen: false }) && speed < 1.0 {
+            if matches!(trial.stage, Stage::Settle { chosen: false }) {
                 (now, speed) = (now + 1_000_000_000, 1.0);
             }
         }
-        assert!(trial.chosen && matches!(trial.stage, Stage::Measure { chosen: false, .. }));
+        assert!(
+            trial.chosen
+                && matches!(trial.stage, Stage::Hold | Stage::Measure { chosen: true, .. })
+        );
+    }
+
+    /// Bursts in which no trial comes to an end are no reason for one trial after the other.
+    #[test]
+    fn trials_are_seldom_in_bursts() {
+        let (mut trial, mut total, mut apart) = (Trial::new(&SOCKETS), 0, 0);
+        let (mut together, mut next) = (true, 0);
+        // A burst is of 50 ms, and one begins each 90.
+        for now in (0..60_000).filter(|now| now % 90 < 50).map(|now| now * 1_000_000) {
+            if now >= next {
+                let (is_together, after) = trial.step(now, total, true);
+                (together, next) = (is_together, now + nanos(after));
+            }
+            total += if together { 1000 } else { 500 };
+            apart += u32::from(!together);
+        }
+        assert!(apart < 60_000 * 50 / 90 / 20, "apart for {apart} ms");
+    }
+
+    /// Each poll takes 5 ms, so each step is late.
+    #[test]
+    fn long_polls_are_no_gaps() {
+        let (mut trial, mut now, mut total) = (Trial::new(&MESSAGES), 0, 0);
+        let mut together = true;
+        for _ in 0..100 {
+            let (is_together, after) = trial.step(now, total, true);
+            let time = nanos(after).max(1).next_multiple_of(5_000_000);
+            (now, total) = (now + time, total + if is_together { time / 10 } else { time });
+            together = is_together;
+        }
+        assert!(!together, "apart is ten times as good");
     }
 
     #[test]

@@ -293,13 +293,22 @@ impl<'a> Worker<'a> {
         Some(task)
     }
 
-    /// A task of those that compute, after a last look for others.
+    /// A task of those that compute, after a last look for others, and after a rest where there are more
+    /// threads than processors.
     fn next_late(&mut self) -> Option<Runnable> {
         if self.shared.late.is_empty() {
             return None;
         }
         if self.shared.sharing.gathers() {
             thread::sleep(REST);
+            // That was no poll, and what has come meanwhile is first.
+            self.clock.start_anew();
+            self.fire_due(Instant::now);
+            // SAFETY: we sit here.
+            let task = unsafe { self.seat.queue.pop() };
+            if let Some(task) = task.or_else(|| self.take_share(CAPACITY / 2)) {
+                return Some(task);
+            }
         }
         if self.look_at_sockets() {
             // SAFETY: we sit here.

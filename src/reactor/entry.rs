@@ -5,7 +5,8 @@
 //! 1. Who waits has set the bit of its direction in the word (`Readiness::wait`) under the lock of
 //!    those who wait for it; that fails when something is known. So whoever tells of the direction
 //!    clears the bit, and then takes the lock and finds who waits; or that one sees what was told.
-//! 2. With the bit clear, somebody may still be in the list: who has cleared it is on the way there.
+//! 2. With the bit clear, somebody may still be in the list: who has cleared it is on the way there. With
+//!    the bit set, nobody may be there any more: they have left.
 
 use std::io;
 use std::task::{Context, Poll, ready};
@@ -123,6 +124,9 @@ impl Entry {
         if let Some(result) = self.attempt(direction, &mut operation, &took_all) {
             budget::spend();
             return Poll::Ready(result);
+        }
+        if self.waiters(direction).waits_with(&place.lock(), cx.waker()) {
+            return Poll::Pending;
         }
         // Nor does who comes just in time give up a place that is another's.
         let mut ticket = Ticket::default();

@@ -177,6 +177,27 @@ fn the_last_waker_is_woken() {
     });
 }
 
+/// Two wait, and one gives up while the system speaks: the other is woken.
+#[test]
+fn who_gives_up_takes_no_wake_along() {
+    loom::model(|| {
+        let entry = std::sync::Arc::new(Entry::new(0));
+        let wait = || {
+            let (mut ticket, count) = (Ticket::default(), std::sync::Arc::new(Count::default()));
+            let waker = std::task::Waker::from(count.clone());
+            let mut cx = std::task::Context::from_waker(&waker);
+            assert!(entry.poll_ready(Direction::Read, &mut ticket, &mut cx).is_pending());
+            (ticket, count)
+        };
+        let ((mut first, _), (_, second)) = (wait(), wait());
+        let theirs = entry.clone();
+        let system = thread::spawn(move || theirs.tell(Edge(READABLE)));
+        entry.leave(Direction::Read, &mut first);
+        system.join().unwrap();
+        assert_eq!(second.0.load(SeqCst), 1);
+    });
+}
+
 /// Both directions are cleared at once, and the system speaks of one of them meanwhile: the other
 /// is cleared, or is tried once more.
 #[test]

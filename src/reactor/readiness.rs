@@ -16,7 +16,6 @@
 //! 4. GONE stays: the runtime has ended.
 //! 5. URGENT stays, and a short read of such a source clears nothing: urgent data (TCP) stops a
 //!    read although there is more. Where the system does not tell of it, none of them does.
-//!
 //! 6. Who waits for a direction has set its WAITS bit while nothing was known of that direction. The
 //!    step that tells of the direction clears the bit, and by it knows whom to wake.
 //!

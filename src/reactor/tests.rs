@@ -107,7 +107,7 @@ fn sources_that_leave_leave_nothing() {
 fn a_waker_that_panics_leaves_nobody_waiting() {
     let entry = Arc::new(Entry::new(0));
     let bad = Waker::from(Arc::new(Panics));
-    // More than are woken in one go, in either direction.
+    // Many, in either direction.
     let mut tickets: Vec<(Direction, Ticket)> = Vec::new();
     for direction in [Direction::Read, Direction::Write] {
         tickets.extend((0..100).map(|_| (direction, Ticket::default())));

@@ -2,11 +2,13 @@
 //!
 //! What the system says is told to everybody who waits, so a wake that was not used is no one else's,
 //! and who comes back too late has no place to keep: who waits is a waker with a number. Nearly always
-//! it is one, which lies here and not in a list's memory (`wait/queue.rs`).
+//! it is one, which lies here and not in a list's memory (`wait/queue.rs`). Of several, each is looked
+//! for from the first on.
 //!
 //! # Invariants
 //!
-//! 1. Numbers rise. Who has one above `told` is in here; who has another one was told, and is not.
+//! 1. Numbers rise. Who has one above `told` is in here, until it leaves; who has another one was told,
+//!    and is not.
 //! 2. No waker is called, cloned or dropped under the lock.
 //!
 //! Perf: one of 1000 connections in one process, lines of memory that a round trip fetches from beyond
@@ -81,34 +83,42 @@ impl Waiters {
         self.told.load(Acquire) >= number.get()
     }
 
-    /// Whether the operation waits already; then it wakes `waker` from now on.
+    /// Whether the operation waits already, and would wake the same task.
+    #[inline]
+    pub(super) fn waits_with(&self, ticket: &Ticket, waker: &Waker) -> bool {
+        ticket.0.is_some_and(|number| {
+            let waits = |waiting: &mut Waiting| waiting.waker.will_wake(waker);
+            !self.was_told(number) && self.list.lock().find(number.get()).is_some_and(waits)
+        })
+    }
+
+    /// Whether the operation waits already; then it wakes `waker` from now on. (A poll that nobody
+    /// asked for. Often it brings the waker that is here.)
     #[inline]
     pub(super) fn keep(&self, ticket: &mut Ticket, waker: &Waker) -> bool {
-        let Some(number) = ticket.0 else { return false };
-        let keeps = !self.was_told(number) && self.renew(number, waker);
+        if self.waits_with(ticket, waker) {
+            return true;
+        }
+        let keeps = ticket.0.is_some_and(|number| self.renew(number, waker));
         if !keeps {
             ticket.0 = None;
         }
         keeps
     }
 
-    /// A poll that nobody asked for. Often it brings the waker that is here already.
+    /// Changes the waker of who waits; false if it does so no more.
     fn renew(&self, number: NonZeroU64, waker: &Waker) -> bool {
-        let mut new: Option<Waker> = None;
-        loop {
-            let mut list = self.list.lock();
-            let Some(waiting) = list.find(number.get()) else { return false };
-            if waiting.waker.will_wake(waker) {
-                return true;
-            }
-            if let Some(new) = &mut new {
-                // The old one drops with `new`, after the lock.
-                std::mem::swap(&mut waiting.waker, new);
-                return true;
-            }
-            drop(list);
-            new = Some(waker.clone());
+        if self.was_told(number) {
+            return false;
         }
+        let mut waker = waker.clone();
+        let mut list = self.list.lock();
+        let waits = list.find(number.get());
+        let found = waits.map(|waiting| std::mem::swap(&mut waiting.waker, &mut waker)).is_some();
+        drop(list);
+        // The waker that is not needed drops after the lock.
+        drop(waker);
+        found
     }
 
     /// Has an operation that does not wait do so, unless `must_wait`, asked under the lock, says no.
@@ -157,17 +167,16 @@ impl Waiters {
         // Ordering: Release pairs with the Acquire in `was_told`. To load it here is to ask the lock.
         debug_assert!(self.told.load(Relaxed) <= list.last, "numbers rise");
         self.told.store(list.last, Release);
-        let (first, others) = (list.first.take(), std::mem::take(&mut list.others));
+        let first = list.first.take();
+        // With none, the memory stays for the next.
+        let others = match list.others.is_empty() {
+            true => Vec::new(),
+            false => std::mem::take(&mut list.others),
+        };
         drop(list);
         for Waiting { waker, .. } in first.into_iter().chain(others) {
             catch_quietly(|| waker.wake());
         }
-    }
-}
-
-impl std::fmt::Debug for List {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("List").field("last", &self.last).finish_non_exhaustive()
     }
 }
 

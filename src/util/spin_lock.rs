@@ -16,6 +16,7 @@ use crate::primitive::{UnsafeCell, const_fn};
 use crate::util::Backoff;
 
 /// Guards a value that is changed in a few steps, in which no code of a user's runs.
+// The lock lies beside what comes first in the value.
 #[repr(C)]
 pub(crate) struct SpinLock<T> {
     /// Set by who takes the lock, cleared by who gives it up.

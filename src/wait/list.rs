@@ -135,7 +135,7 @@ impl<N> List<N> {
         }
         let Entry { waker, number, previous, next, .. } = self.entries.remove(key);
         self.join(previous, next);
-        // Ordering: Release pairs with the Acquire in `take_wake`: who finds itself notified
+        // Ordering: Release pairs with the Acquire in `WaitQueue::notice`: who finds itself notified
         // sees the step that it was notified of.
         served.store(number, Release);
         waker

@@ -133,7 +133,7 @@ impl<N> WaitQueue<N> {
             let notified = if place.stays {
                 self.take_notice(&mut self.list.lock(), place)
             } else {
-                // Ordering: Acquire pairs with the Release in `notify_first`.
+                // Ordering: Acquire pairs with the Release in `List::notify`.
                 self.served.load(Acquire) >= place.number
             };
             if notified {
@@ -188,6 +188,7 @@ impl<N> WaitQueue<N> {
             _ => Some(waker.clone()),
         };
         let mut list = self.list.lock();
+        // As in `enter`: the bit is set under the lock.
         let waits = match ticket.place {
             // Notified just now: the wake is spent by the next try.
             Some(place) if self.take_notice(&mut list, place) => {

@@ -16,10 +16,9 @@ use crate::executor::queue::CAPACITY;
 use crate::executor::seat::Seat;
 use crate::primitive::{may_spin, spin_loop};
 use crate::task::Runnable;
-use crate::tuning::{GRACE, LONGEST_SPIN, RAMP_UP, SHORTEST_SPIN, STUCK};
+use crate::tuning::{GRACE, LONGEST_SPIN, RAMP_UP, SHORTEST_SPIN, STUCK, VAIN};
 
-/// So many looks in vain before the last are left out, but for one in so many.
-const VAIN: u32 = 4;
+/// Where the last looks before a sleep are left out, one in so many is made all the same.
 const LOOK_AGAIN: u32 = 16;
 
 impl<'a> Worker<'a> {
@@ -86,7 +85,7 @@ impl<'a> Worker<'a> {
     fn is_dry(&mut self) -> bool {
         self.vain = self.vain.wrapping_add(1);
         let looks = self.vain <= VAIN || self.vain % LOOK_AGAIN == 0;
-        !looks && !self.shared.idle.others_busy(self.index)
+        !looks && self.shared.late.is_empty() && !self.shared.idle.others_busy(self.index)
     }
 
     /// The other seats that are awake, from a random one on.
