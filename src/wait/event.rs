@@ -100,8 +100,10 @@ impl Event {
     /// Ends the wait, also of an operation that is dropped.
     #[inline]
     pub(crate) fn leave(&self, ticket: &mut Ticket) {
-        // What it was notified of is nobody else's: invariant 2.
-        let _ = self.queue.leave(ticket);
+        if ticket.is_entered() {
+            // What it was notified of is nobody else's: invariant 2.
+            let _ = self.queue.leave(ticket);
+        }
     }
 
     /// Whether somebody waits: for who holds the lock under which `attempt` looks.

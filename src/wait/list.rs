@@ -88,19 +88,9 @@ impl<N> List<N> {
         Place { key, number, stays }
     }
 
-    /// Whether there are more than one in the FIFO.
-    pub(super) fn has_several(&self) -> bool {
-        self.first != self.last
-    }
-
     /// Takes an entry out of the FIFO, but leaves it in the slab.
     pub(super) fn unlink(&mut self, key: usize) {
         let Entry { previous, next, .. } = self.entries[key];
-        self.join(previous, next);
-    }
-
-    /// Has one follow the other, without what was between them.
-    fn join(&mut self, previous: Option<usize>, next: Option<usize>) {
         match previous {
             Some(previous) => self.entries[previous].next = next,
             None => self.first = next,
@@ -127,17 +117,14 @@ impl<N> List<N> {
 
     /// Marks an entry in the FIFO as notified, and gives its waker. Those before it stay.
     pub(super) fn notify(&mut self, key: usize, served: &AtomicU64) -> Option<Waker> {
-        let entry = &mut self.entries[key];
-        if entry.stays {
-            let (waker, previous, next) = (entry.waker.take(), entry.previous, entry.next);
-            self.join(previous, next);
-            return waker;
+        self.unlink(key);
+        let Entry { number, stays, .. } = self.entries[key];
+        if stays {
+            return self.entries[key].waker.take();
         }
-        let Entry { waker, number, previous, next, .. } = self.entries.remove(key);
-        self.join(previous, next);
         // Ordering: Release pairs with the Acquire in `WaitQueue::notice`: who finds itself notified
         // sees the step that it was notified of.
         served.store(number, Release);
-        waker
+        self.entries.remove(key).waker
     }
 }

@@ -147,34 +147,7 @@ impl<N> WaitQueue<N> {
     ///
     /// True: the operation waits and will be woken. False: look again. `must_wait` is asked also
     /// when the operation is entered already, and only its waker is to change.
-    #[inline]
     pub(crate) fn enter(
-        &self,
-        ticket: &mut Ticket,
-        note: N,
-        stays: bool,
-        waker: &Waker,
-        must_wait: impl FnOnce() -> bool,
-    ) -> bool {
-        if ticket.place.is_some() || ticket.woken.is_some() {
-            return self.enter_again(ticket, note, stays, waker, must_wait);
-        }
-        let waker = waker.clone();
-        let mut list = self.list.lock();
-        // The bit is set under the lock that guards its clearing, so it stays until our entry
-        // is out again (invariant 1).
-        if must_wait() {
-            ticket.place = Some(list.push_back(waker, note, stays));
-            return true;
-        }
-        drop(list);
-        // The waker drops after the lock.
-        drop(waker);
-        false
-    }
-
-    /// As `enter`, for who is there already, or has been woken.
-    fn enter_again(
         &self,
         ticket: &mut Ticket,
         note: N,
@@ -188,7 +161,8 @@ impl<N> WaitQueue<N> {
             _ => Some(waker.clone()),
         };
         let mut list = self.list.lock();
-        // As in `enter`: the bit is set under the lock.
+        // The bit is set under the lock that guards its clearing, so it stays until our entry
+        // is out again (invariant 1).
         let waits = match ticket.place {
             // Notified just now: the wake is spent by the next try.
             Some(place) if self.take_notice(&mut list, place) => {
@@ -226,15 +200,7 @@ impl<N> WaitQueue<N> {
     }
 
     /// Takes the operation out of the queue. What it was notified of is the caller's to pass on.
-    #[inline]
     pub(crate) fn leave(&self, ticket: &mut Ticket) -> Left<N> {
-        if ticket.place.is_none() && ticket.woken.is_none() {
-            return Left::Outside;
-        }
-        self.leave_place(ticket)
-    }
-
-    fn leave_place(&self, ticket: &mut Ticket) -> Left<N> {
         match std::mem::take(ticket) {
             Ticket { place: Some(place), .. } => {
                 let mut list = self.list.lock();
@@ -268,23 +234,6 @@ impl<N> WaitQueue<N> {
             waker.wake();
         }
         found
-    }
-
-    /// Notifies the only one who waits, if it is one; or none, if it is none. False: there are more.
-    ///
-    /// Perf: mostly it is one.
-    fn notify_only(&self, bit: &impl Bit) -> bool {
-        let mut list = self.list.lock();
-        if list.has_several() {
-            return false;
-        }
-        let waker = list.notify_first(&self.served);
-        bit.disarm();
-        drop(list);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-        true
     }
 
     /// Notifies the first, the next and so on, as long as `admit` says yes to them.
@@ -417,9 +366,6 @@ impl Waiters for WaitQueue {
     }
 
     unsafe fn notify_many(&self, mut count: usize, bit: &impl Bit) {
-        if count > 0 && self.notify_only(bit) {
-            return;
-        }
         // Who comes back while we wake the others waits for the next step, with a new number or as
         // a loser: else wakers that poll at once could keep us here for ever.
         let mut newest = None;
