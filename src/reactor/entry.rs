@@ -120,23 +120,24 @@ impl Entry {
         took_all: impl Fn(&R) -> bool,
     ) -> Poll<io::Result<R>> {
         ready!(budget::poll_proceed(cx));
-        // Who need not wait leaves the place to who does.
-        if let Some(result) = self.attempt(direction, &mut operation, &took_all) {
-            budget::spend();
-            return Poll::Ready(result);
+        let waiters = self.waiters(direction);
+        loop {
+            // Who need not wait, even just in time, leaves the place to who does.
+            if let Some(result) = self.attempt(direction, &mut operation, &took_all) {
+                budget::spend();
+                return Poll::Ready(result);
+            }
+            if waiters.waits_with(&place.lock(), cx.waker()) {
+                return Poll::Pending;
+            }
+            let mut ticket = Ticket::default();
+            if waiters.enter(&mut ticket, cx.waker(), || self.readiness.wait(direction)) {
+                let mut other = std::mem::replace(&mut *place.lock(), ticket);
+                // Not under the lock, since it drops a waker.
+                waiters.leave(&mut other);
+                return Poll::Pending;
+            }
         }
-        if self.waiters(direction).waits_with(&place.lock(), cx.waker()) {
-            return Poll::Pending;
-        }
-        // Nor does who comes just in time give up a place that is another's.
-        let mut ticket = Ticket::default();
-        let result = self.poll_io(direction, &mut ticket, cx, operation, took_all);
-        if ticket.is_entered() {
-            let mut other = std::mem::replace(&mut *place.lock(), ticket);
-            // Not under the lock, since it drops a waker.
-            self.leave(direction, &mut other);
-        }
-        result
     }
 
     /// Tries while something is known to be there; None when the source would block.

@@ -19,7 +19,7 @@ use std::num::NonZeroU64;
 use std::task::Waker;
 
 use crate::primitive::atomic::AtomicU64;
-use crate::primitive::atomic::Ordering::{Acquire, Relaxed, Release};
+use crate::primitive::atomic::Ordering::{Acquire, Release};
 use crate::task::catch_quietly;
 use crate::util::SpinLock;
 
@@ -49,13 +49,6 @@ struct Waiting {
 /// An operation's place among the [`Waiters`], while it waits: its number.
 #[derive(Debug, Default)]
 pub(crate) struct Ticket(Option<NonZeroU64>);
-
-impl Ticket {
-    #[inline]
-    pub(super) fn is_entered(&self) -> bool {
-        self.0.is_some()
-    }
-}
 
 impl List {
     fn find(&mut self, number: u64) -> Option<&mut Waiting> {
@@ -164,8 +157,7 @@ impl Waiters {
     /// a worker to end.
     pub(super) fn tell(&self) {
         let mut list = self.list.lock();
-        // Ordering: Release pairs with the Acquire in `was_told`. To load it here is to ask the lock.
-        debug_assert!(self.told.load(Relaxed) <= list.last, "numbers rise");
+        // Ordering: Release pairs with the Acquire in `was_told`.
         self.told.store(list.last, Release);
         let first = list.first.take();
         // With none, the memory stays for the next.
@@ -184,6 +176,7 @@ impl Waiters {
 mod tests {
     use std::sync::Arc;
     use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::Ordering::Relaxed;
     use std::task::Wake;
 
     use super::*;
@@ -248,7 +241,7 @@ mod tests {
         let waiters = Waiters::new();
         let (mut ticket, count) = <(Ticket, Arc<Count>)>::default();
         assert!(!waiters.enter(&mut ticket, &count.clone().into(), || false));
-        assert!(!ticket.is_entered());
+        assert!(ticket.0.is_none());
         waiters.tell();
         assert_eq!((count.0.load(Relaxed), Arc::strong_count(&count)), (0, 1));
     }

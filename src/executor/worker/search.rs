@@ -81,7 +81,7 @@ impl<'a> Worker<'a> {
     /// Whether to go to sleep in the system's poll at once, which looks, too: our last looks were in
     /// vain, and nobody else is awake to come with work. Now and then we look all the same.
     ///
-    /// Perf: one client outside: 3.4 calls of the poll a round trip, since 2.1 (the client's is one).
+    /// Perf: one client outside: 3.4 calls of the poll a round trip, since 2.2 (the client's is one).
     fn is_dry(&mut self) -> bool {
         self.vain = self.vain.wrapping_add(1);
         let looks = self.vain <= VAIN || self.vain % LOOK_AGAIN == 0;
