@@ -93,7 +93,7 @@ pub(crate) const LONGEST_SPIN: Duration = nanos(option_env!("ANNULUS_LONGEST_SPI
 
 /// So many times in a row a worker looks at the sockets in vain before it sleeps in the system's poll,
 /// which looks, too; then it leaves its own look out. A large number: it always looks.
-pub(crate) const VAIN: u32 = number(option_env!("ANNULUS_VAIN"), 4) as u32;
+pub(crate) const VAIN: u32 = positive(option_env!("ANNULUS_VAIN"), 4) as u32;
 
 /// Who wakes a second seat within this time seems to have more to do than to sleep: it wakes one
 /// that does not stand in its way. 0: only where others are at work.

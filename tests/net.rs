@@ -336,3 +336,27 @@ fn a_peek_leaves_the_datagram() {
         assert_eq!(one.peer_addr().unwrap(), other.local_addr().unwrap());
     });
 }
+
+/// With a paused clock, time does not move past what is there, however often only timers had anything to
+/// do before.
+#[test]
+fn a_paused_clock_waits_for_sockets_that_are_ready() {
+    let runtime = Builder::new().worker_threads(1).start_paused(true).build().unwrap();
+    let task = async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (far, _) = listener.accept().await.unwrap();
+        let second = Duration::from_secs(1);
+        for n in 0..40 {
+            for _ in 0..6 {
+                annulus::time::sleep(second).await;
+            }
+            let read = annulus::time::timeout(second, async {
+                far.read(&mut [0; 8]).await.unwrap();
+            });
+            let (read, _) = annulus::join!(read, async { near.write_all(b"x").await.unwrap() });
+            assert!(read.is_ok(), "the byte of turn {n} was there");
+        }
+    };
+    runtime.block_on(async { spawn(task).await.unwrap() });
+}

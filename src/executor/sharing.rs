@@ -54,7 +54,8 @@ struct Pace {
     together: f64,
 }
 
-/// A step so late came after a time without work; less may be a poll, or another thread's turn.
+/// If who takes a step began to work so late, there was a time without work; less may be another
+/// thread's turn.
 const GAP: Duration = Duration::from_millis(10);
 
 /// Spread over workers, chatty tasks look busy.
@@ -129,8 +130,9 @@ impl Sharing {
         let alone = !may_spin();
         if seats.len() > 1 && !alone {
             let now = nanos(end - self.start);
-            self.messages.ask(time < CHATTY * operations, now, seats);
-            self.sockets.ask(crowded, now, seats);
+            let since = now.saturating_sub(nanos(time));
+            self.messages.ask(time < CHATTY * operations, since, now, seats);
+            self.sockets.ask(crowded, since, now, seats);
         }
         let share = if self.gathers() {
             SHARE_GATHERED
@@ -167,9 +169,10 @@ impl Question {
         }
     }
 
-    /// Goes on with the trials, if there is a cause, or was a moment ago.
+    /// Goes on with the trials, if there is a cause, or was a moment ago. `since` is when the window
+    /// began that ends now.
     #[inline]
-    fn ask(&self, cause: bool, now: u64, seats: &[CachePadded<Seat>]) {
+    fn ask(&self, cause: bool, since: u64, now: u64, seats: &[CachePadded<Seat>]) {
         let lasts = nanos(self.pace.lasts);
         // Ordering: Relaxed here and below; all of it is hints. The line is written seldom.
         let until = self.until.load(Relaxed);
@@ -177,19 +180,22 @@ impl Question {
             self.until.store(now + lasts, Relaxed);
         }
         if now >= self.next.load(Relaxed) && (until > now || self.together.load(Relaxed)) {
-            self.step(now, until > now, seats);
+            self.step(since, now, until > now, seats);
         }
     }
 
     #[cold]
-    fn step(&self, now: u64, cause: bool, seats: &[CachePadded<Seat>]) {
+    fn step(&self, since: u64, now: u64, cause: bool, seats: &[CachePadded<Seat>]) {
         let mut trial = self.trial.lock();
-        if now < self.next.load(Relaxed) {
+        let next = self.next.load(Relaxed);
+        if now < next {
             // Somebody else was faster.
             return;
         }
+        // A poll that takes long is none: it began in time.
+        let gap = since > next + nanos(GAP);
         let operations = seats.iter().map(|seat| seat.operations()).fold(0, u64::wrapping_add);
-        let (together, after) = trial.step(now, operations, cause);
+        let (together, after) = trial.step(now, operations, cause, gap);
         self.together.store(together, Relaxed);
         self.next.store(now + nanos(after), Relaxed);
     }
@@ -211,8 +217,6 @@ struct Trial {
     rate: f64,
     /// What was counted the other way, if that was better: what is chosen has another try.
     other: Option<f64>,
-    /// When the next step is due.
-    next: u64,
     /// When the next trial is due, and how long after it the one that follows.
     due: u64,
     wait: Duration,
@@ -237,24 +241,18 @@ enum Stage {
 impl Trial {
     fn new(pace: &'static Pace) -> Self {
         let (stage, wait) = (Stage::Quiet, pace.wait);
-        Self { pace, stage, chosen: true, rate: 0.0, other: None, next: 0, due: 0, wait }
+        Self { pace, stage, chosen: true, rate: 0.0, other: None, due: 0, wait }
     }
 
-    /// One step: whether tasks are to be together from now on, and when the next step is due.
-    fn step(&mut self, now: u64, total: u64, cause: bool) -> (bool, Duration) {
-        let (together, after) = self.stride(now, total, cause);
-        self.next = now + nanos(after);
-        (together, after)
-    }
-
-    fn stride(&mut self, now: u64, total: u64, cause: bool) -> (bool, Duration) {
+    /// One step: whether tasks are to be together from now on, and when the next step is due. `gap`
+    /// says that it comes after a time without work.
+    fn step(&mut self, now: u64, total: u64, cause: bool, gap: bool) -> (bool, Duration) {
         if !cause {
             (self.stage, self.other) = (Stage::Quiet, None);
             return (false, Duration::ZERO);
         }
-        let gap = now > self.next + nanos(GAP);
         match self.stage {
-            // Nobody looked at the clock: there was nothing to do, and maybe other things before than now.
+            // Nobody had anything to do, and maybe other things before than now.
             Stage::Settle { .. } | Stage::Measure { .. } if gap => {
                 (self.other, self.due) = (None, now + nanos(self.wait));
                 self.hold(now)
@@ -336,7 +334,7 @@ mod tests {
     fn run(pace: &'static Pace, together: f64, apart: f64, for_millis: u64) -> f64 {
         let (mut trial, mut now, mut total, mut spent) = (Trial::new(pace), 0, 0.0, 0);
         while now < for_millis * 1_000_000 {
-            let (is_together, after) = trial.step(now, total as u64, true);
+            let (is_together, after) = trial.step(now, total as u64, true, false);
             let after = nanos(after);
             now += after;
             total += after as f64 * if is_together { together } else { apart };
@@ -361,7 +359,7 @@ mod tests {
         let mut trial = Trial { chosen: false, ..Trial::new(&SOCKETS) };
         let (mut now, mut total, mut together) = (0, 0.0, false);
         for _ in 0..5 {
-            let step = trial.step(now, total as u64, true);
+            let step = trial.step(now, total as u64, true, false);
             together = step.0;
             now += nanos(step.1);
             total += nanos(step.1) as f64 * if together { 0.1 } else { 0.105 };
@@ -374,7 +372,7 @@ mod tests {
         for pace in [&MESSAGES, &SOCKETS] {
             let (mut trial, mut now, mut total, mut apart) = (Trial::new(pace), 0, 0.0, 0);
             while !matches!(trial.stage, Stage::Hold) {
-                let (together, after) = trial.step(now, total as u64, true);
+                let (together, after) = trial.step(now, total as u64, true, false);
                 now += nanos(after);
                 total += nanos(after) as f64 * if together { 0.1 } else { 0.05 };
                 apart += if together { 0 } else { nanos(after) };
@@ -387,11 +385,13 @@ mod tests {
     fn what_was_measured_before_a_gap_does_not_count() {
         // The second way is due, and nothing happens for a second. Then everything is faster.
         let (mut trial, mut now, mut total, mut speed) = (Trial::new(&SOCKETS), 0, 0.0, 0.1);
+        let mut gap = false;
         for _ in 0..5 {
-            let (_, after) = trial.step(now, total as u64, true);
+            let (_, after) = trial.step(now, total as u64, true, gap);
             now += nanos(after);
             total += nanos(after) as f64 * speed;
-            if matches!(trial.stage, Stage::Settle { chosen: false }) {
+            gap = matches!(trial.stage, Stage::Settle { chosen: false });
+            if gap {
                 (now, speed) = (now + 1_000_000_000, 1.0);
             }
         }
@@ -409,7 +409,8 @@ mod tests {
         // A burst is of 50 ms, and one begins each 90.
         for now in (0..60_000).filter(|now| now % 90 < 50).map(|now| now * 1_000_000) {
             if now >= next {
-                let (is_together, after) = trial.step(now, total, true);
+                let gap = now > next + nanos(GAP);
+                let (is_together, after) = trial.step(now, total, true, gap);
                 (together, next) = (is_together, now + nanos(after));
             }
             total += if together { 1000 } else { 500 };
@@ -424,7 +425,7 @@ mod tests {
         let (mut trial, mut now, mut total) = (Trial::new(&MESSAGES), 0, 0);
         let mut together = true;
         for _ in 0..100 {
-            let (is_together, after) = trial.step(now, total, true);
+            let (is_together, after) = trial.step(now, total, true, false);
             let time = nanos(after).max(1).next_multiple_of(5_000_000);
             (now, total) = (now + time, total + if is_together { time / 10 } else { time });
             together = is_together;
@@ -432,12 +433,26 @@ mod tests {
         assert!(!together, "apart is ten times as good");
     }
 
+    /// Who steps late after a poll of 100 ms has worked all the time.
+    #[test]
+    fn a_poll_is_no_gap() {
+        let (question, seats) = (Question::new(&SOCKETS), [CachePadded::new(Seat::new())]);
+        let (mut now, mut together, poll) = (0, true, 100_000_000);
+        for _ in 0..100 {
+            // Apart is ten times as good.
+            seats[0].count_operations(if together { 1000 } else { 10_000 });
+            question.ask(true, now, now + poll, &seats);
+            (now, together) = (now + poll, question.together.load(Relaxed));
+        }
+        assert!(!question.trial.lock().chosen, "apart is ten times as good");
+    }
+
     #[test]
     fn a_change_for_another_reason_does_not_count() {
         let (mut trial, mut now, mut total) = (Trial::new(&SOCKETS), 0, 0.0);
         let mut apart = false;
         while !matches!(trial.stage, Stage::Hold) {
-            let (together, after) = trial.step(now, total as u64, true);
+            let (together, after) = trial.step(now, total as u64, true, false);
             now += nanos(after);
             // Everything is faster from the moment on in which the other way is tried.
             apart |= !together;
@@ -449,8 +464,8 @@ mod tests {
     #[test]
     fn quiet_tasks_are_shared() {
         let mut trial = Trial::new(&MESSAGES);
-        assert!(trial.step(0, 0, true).0);
-        assert!(!trial.step(1_000_000, 1_000_000, false).0);
+        assert!(trial.step(0, 0, true, false).0);
+        assert!(!trial.step(1_000_000, 1_000_000, false, false).0);
         assert!(matches!(trial.stage, Stage::Quiet));
     }
 
@@ -462,13 +477,13 @@ mod tests {
         for burst in 0..50 {
             let end = now + 10_000_000;
             while now < end {
-                let (together, after) = trial.step(now, total as u64, true);
+                let (together, after) = trial.step(now, total as u64, true, false);
                 let after = nanos(after).min(end - now).max(1);
                 now += after;
                 total += after as f64 * if together { 0.1 } else { 0.2 };
                 apart += if together || burst < 10 { 0 } else { after };
             }
-            assert!(!trial.step(now, total as u64, false).0);
+            assert!(!trial.step(now, total as u64, false, false).0);
             now += 20_000_000;
         }
         assert!(apart > 350_000_000, "apart for {apart} of 400 ms");
@@ -480,7 +495,7 @@ mod tests {
         let (mut now, mut total) = (0, 0.0);
         // A whole trial.
         let mut advance = |apart: f64| loop {
-            let (together, after) = trial.step(now, total as u64, true);
+            let (together, after) = trial.step(now, total as u64, true, false);
             now += nanos(after);
             total += nanos(after) as f64 * if together { 0.1 } else { apart };
             if matches!(trial.stage, Stage::Hold) {

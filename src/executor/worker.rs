@@ -64,7 +64,7 @@ pub(super) struct Worker<'a> {
     /// then have run.
     looked: Option<(Instant, u32)>,
     looks: Looks,
-    /// How often we have searched since our last look that was not in vain.
+    /// How often we have searched since a look, or the spin, was not in vain.
     vain: u32,
     /// Another seat where a task waited, its turn then, and when that was.
     suspect: Option<(usize, u32, Instant)>,
@@ -303,11 +303,13 @@ impl<'a> Worker<'a> {
             thread::sleep(REST);
             // That was no poll, and what has come meanwhile is first.
             self.clock.start_anew();
-            self.fire_due(Instant::now);
+            let fired = self.fire_due(Instant::now);
             // SAFETY: we sit here.
             let task = unsafe { self.seat.queue.pop() };
-            if let Some(task) = task.or_else(|| self.take_share(CAPACITY / 2)) {
-                return Some(task);
+            let task = task.or_else(|| self.take_share(CAPACITY / 2));
+            // Whom it concerned may be no task, but the future of `block_on`.
+            if fired || task.is_some() {
+                return task;
             }
         }
         if self.look_at_sockets() {

@@ -2,7 +2,7 @@
 //!
 //! | when | it looks |
 //! |---|---|
-//! | it has no task | before it looks at other seats, unless it leaves that to those at work; and while it spins, if nobody else is awake |
+//! | it has no task | before it looks at other seats, unless it leaves that to those at work, or to its sleep in the poll; and while it spins, if nobody else is awake |
 //! | between polls | when it looks at the clock, 50 µs have passed, and who waited then has run; before that, at seats that do not move |
 //! | it sleeps | waits in the system's poll, if no other does, or looks there often (`looks.rs`) |
 //!
