@@ -25,6 +25,13 @@ impl Reactor {
         false
     }
 
+    #[inline]
+    pub(crate) fn has_doubts(&self) -> bool {
+        false
+    }
+
+    pub(crate) fn settle_doubts(&self, _: &mut Ready) {}
+
     pub(crate) fn looks(&self) -> u32 {
         0
     }
@@ -46,5 +53,7 @@ impl Ready {
         true
     }
 
-    pub(crate) fn fire(&mut self, _: usize) {}
+    pub(crate) fn fire(&mut self, _: usize) -> bool {
+        false
+    }
 }

@@ -72,6 +72,16 @@ impl Worker<'_> {
         self.tell()
     }
 
+    /// Has who waits for sockets in doubt try, if nobody else is awake to do that later; says whether
+    /// there was anybody.
+    pub(super) fn settle_doubts(&mut self) -> bool {
+        if !self.shared.forgets_doubts(self.index) {
+            return false;
+        }
+        self.shared.reactor.settle_doubts(&mut self.ready);
+        self.tell()
+    }
+
     /// Tells what was fetched; says whether there was any.
     pub(super) fn tell(&mut self) -> bool {
         if self.ready.is_empty() {
@@ -80,15 +90,13 @@ impl Worker<'_> {
         // What the ring does not hold goes behind what waits in the injector. A full ring would
         // send its older half there, again and again the same tasks.
         let room = CAPACITY - self.seat.queue.len();
-        if room > 0 {
-            self.wake_here(|worker| worker.ready.fire(room as usize));
-        }
+        let mut any = room > 0 && self.wake_here(|worker| worker.ready.fire(room as usize));
         if !self.ready.is_empty() {
             self.context.set_seat(None);
-            self.ready.fire(usize::MAX);
+            any |= self.ready.fire(usize::MAX);
             self.context.set_seat(Some(self.index));
         }
-        true
+        any
     }
 
     /// About to run something after a look at the system's poll.
