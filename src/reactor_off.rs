@@ -25,13 +25,6 @@ impl Reactor {
         false
     }
 
-    #[inline]
-    pub(crate) fn has_doubts(&self) -> bool {
-        false
-    }
-
-    pub(crate) fn settle_doubts(&self, _: &mut Ready) {}
-
     pub(crate) fn looks(&self) -> u32 {
         0
     }
@@ -53,7 +46,5 @@ impl Ready {
         true
     }
 
-    pub(crate) fn fire(&mut self, _: usize) -> bool {
-        false
-    }
+    pub(crate) fn fire(&mut self, _: usize) {}
 }

@@ -151,10 +151,6 @@ pub(crate) const LOCAL_RUNS: usize = positive(option_env!("ANNULUS_LOCAL_RUNS"),
 /// How long sockets wait while tasks run, if those allow. 0: a look at each look at the clock.
 pub(crate) const LOOK_EVERY: Duration = nanos(option_env!("ANNULUS_LOOK_EVERY"), 50_000);
 
-/// How long who waits for a socket in doubt does so at least, while workers have other things to do; at most
-/// twice as long, and until the next look. 0: nobody waits in doubt.
-pub(crate) const DOUBT: Duration = nanos(option_env!("ANNULUS_DOUBT"), 1_000_000);
-
 const fn nanos(set: Option<&str>, usual: u64) -> Duration {
     Duration::from_nanos(number(set, usual))
 }

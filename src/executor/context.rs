@@ -20,8 +20,6 @@ use std::sync::Arc;
 use super::Shared;
 use super::address::Home;
 use super::seat::Seat;
-#[cfg(feature = "net")]
-use crate::reactor::Driver;
 use crate::time::context::{self as timers, Host, Place};
 
 /// What a thread is to a runtime.
@@ -313,12 +311,4 @@ pub(super) fn with_seat<R>(home: Home, f: impl FnOnce(Option<(&Seat, usize)>) ->
             })
         };
     f(seat)
-}
-
-/// Whether this thread sits on a seat of the runtime that has this reactor.
-#[cfg(feature = "net")]
-pub(crate) fn works_with(driver: &Driver) -> bool {
-    // SAFETY: a context that is current lives.
-    let context = unsafe { CURRENT.get().as_ref() };
-    context.is_some_and(|context| context.seat().is_some() && context.shared().reactor.is(driver))
 }

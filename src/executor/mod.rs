@@ -56,8 +56,6 @@ pub(crate) use self::blocking::spawn_blocking;
 #[cfg(any(feature = "fs", feature = "net"))]
 pub(crate) use self::blocking::{AtEnd, ended, try_spawn_blocking};
 pub(crate) use self::context::Entered;
-#[cfg(feature = "net")]
-pub(crate) use self::context::works_with;
 pub(crate) use self::guest::block_on;
 use self::idle::Idle;
 pub(crate) use self::idle::MAX_SEATS;
@@ -231,14 +229,7 @@ impl Shared {
     /// looked round.
     fn is_needed(&self, seat: usize) -> bool {
         let work = self.seats[seat].has_any() || self.has_work();
-        work || self.signals() & SHUTDOWN != 0
-            || self.lacks_keeper(seat)
-            || self.forgets_doubts(seat)
-    }
-
-    /// Whether who waits for sockets in doubt would wait for ever: all seats but this one sleep.
-    fn forgets_doubts(&self, seat: usize) -> bool {
-        self.reactor.has_doubts() && !self.idle.others_busy(seat)
+        work || self.signals() & SHUTDOWN != 0 || self.lacks_keeper(seat)
     }
 
     /// Whether there is work for which a worker should leave its own seat.

@@ -19,8 +19,7 @@ use std::task::{Context, Poll};
 
 use mio::event::Source;
 
-use crate::executor;
-use crate::reactor::{Direction, Driver, Entry, Remains, Ticket};
+use crate::reactor::{Direction, Driver, Entry, Ticket};
 use crate::util::SpinLock;
 
 /// See the module's page.
@@ -85,20 +84,20 @@ impl<S: Source> Socket<S> {
     where
         F: FnMut(&S) -> io::Result<R>,
     {
-        self.run_leaving(direction, operation, |_| Remains::Something)
+        self.run_short(direction, operation, |_| false)
     }
 
-    /// As `run`; `left` as in [`Entry::poll_io`].
-    pub(crate) fn run_leaving<'a, R, F>(
+    /// As `run`; `took_all` as in [`Entry::poll_io`].
+    pub(crate) fn run_short<'a, R, F>(
         &'a self,
         direction: Direction,
         operation: F,
-        left: fn(&R) -> Remains,
+        took_all: fn(&R) -> bool,
     ) -> Run<'a, S, R, F>
     where
         F: FnMut(&S) -> io::Result<R>,
     {
-        Run { socket: self, direction, operation, left, ticket: Ticket::default() }
+        Run { socket: self, direction, operation, took_all, ticket: Ticket::default() }
     }
 
     /// Waits until the socket may be tried.
@@ -123,27 +122,16 @@ impl<S: Source> Socket<S> {
         self.entry.try_now(|| operation(self.io()))
     }
 
-    /// Whether to wait in doubt; only where a worker will look at the sockets.
-    #[inline]
-    fn may_wait_in_doubt(&self, direction: Direction) -> bool {
-        self.entry.is_doubtful(direction) && executor::works_with(&self.driver)
-    }
-
-    /// One poll of an operation without a future; `left` as in [`Entry::poll_io`].
+    /// One poll of an operation without a future; `took_all` as in [`Entry::poll_io`].
     pub(crate) fn poll_io<R>(
         &self,
         direction: Direction,
         cx: &mut Context<'_>,
         mut operation: impl FnMut(&S) -> io::Result<R>,
-        left: impl Fn(&R) -> Remains,
+        took_all: impl Fn(&R) -> bool,
     ) -> Poll<io::Result<R>> {
-        let (entry, place) = (&self.entry, &self.tickets[index(direction)]);
-        if self.may_wait_in_doubt(direction)
-            && entry.wait_in_doubt_shared(place, cx, self.driver.doubts())
-        {
-            return Poll::Pending;
-        }
-        entry.poll_shared(direction, place, cx, || operation(self.io()), left)
+        let place = &self.tickets[index(direction)];
+        self.entry.poll_shared(direction, place, cx, || operation(self.io()), took_all)
     }
 }
 
@@ -165,7 +153,7 @@ pub(crate) struct Run<'a, S: Source, R, F> {
     socket: &'a Socket<S>,
     direction: Direction,
     operation: F,
-    left: fn(&R) -> Remains,
+    took_all: fn(&R) -> bool,
     ticket: Ticket,
 }
 
@@ -176,13 +164,9 @@ impl<S: Source, R, F: FnMut(&S) -> io::Result<R>> Future for Run<'_, S, R, F> {
     type Output = io::Result<R>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { socket, direction, operation, left, ticket } = self.get_mut();
-        let Socket { entry, driver, .. } = socket;
-        if socket.may_wait_in_doubt(*direction) && entry.wait_in_doubt(ticket, cx, driver.doubts())
-        {
-            return Poll::Pending;
-        }
-        entry.poll_io(*direction, ticket, cx, || operation(socket.io()), *left)
+        let Self { socket, direction, operation, took_all, ticket } = self.get_mut();
+        let operation = || operation(socket.io());
+        socket.entry.poll_io(*direction, ticket, cx, operation, *took_all)
     }
 }
 

@@ -2,8 +2,6 @@
 
 use std::io::{self, IoSlice, Write};
 
-use crate::reactor::Remains;
-
 /// As many bytes are copied faster than the system takes them out of several buffers.
 ///
 /// Perf: 120 and 5 bytes over TCP and the read at the other end, 60 rounds by turns: median 9.26 µs,
@@ -22,21 +20,6 @@ pub(super) fn write_joined(mut io: impl Write, bufs: &[IoSlice<'_>]) -> io::Resu
         len += buf.len();
     }
     io.write(&joined[..len])
-}
-
-/// What a read leaves that found so many bytes, and had room for so many.
-pub(super) fn bytes_left(count: usize, room: usize, short_is_all: bool) -> Remains {
-    match count {
-        // The end, which stays.
-        0 => Remains::Something,
-        _ if short_is_all && count < room => Remains::Nothing,
-        _ => Remains::Perhaps,
-    }
-}
-
-/// The room that a write leaves which was asked to take so many bytes.
-pub(super) fn room_left(count: usize, asked: usize) -> Remains {
-    if 0 < count && count < asked { Remains::Nothing } else { Remains::Something }
 }
 
 /// The methods and traits of a stream `$name` over `$mio`, with a field `socket`. Its
@@ -79,9 +62,11 @@ macro_rules! stream {
 
             async fn read_some(&self, buf: &mut [u8]) -> io::Result<usize> {
                 let room = buf.len();
-                let left = |&(count, room): &(usize, usize)| super::stream::bytes_left(count, room, Self::SHORT_IS_ALL);
+                let all = |&(count, room): &(usize, usize)| {
+                    Self::SHORT_IS_ALL && 0 < count && count < room
+                };
                 let read = |mut io: &$mio| Ok((io::Read::read(&mut io, buf)?, room));
-                Ok(self.socket.run_leaving(Direction::Read, read, left).await?.0)
+                Ok(self.socket.run_short(Direction::Read, read, all).await?.0)
             }
 
             /// Reads into several buffers, one after the other.
@@ -105,8 +90,8 @@ macro_rules! stream {
             /// Dropped before it is ready, it has written nothing.
             pub async fn write(&self, buf: &[u8]) -> io::Result<usize> {
                 let write = |mut io: &$mio| Ok((io::Write::write(&mut io, buf)?, buf.len()));
-                let left = |&(count, asked): &(usize, usize)| super::stream::room_left(count, asked);
-                Ok(self.socket.run_leaving(Direction::Write, write, left).await?.0)
+                let full = |&(count, asked): &(usize, usize)| 0 < count && count < asked;
+                Ok(self.socket.run_short(Direction::Write, write, full).await?.0)
             }
 
             /// Writes all of the bytes.
@@ -202,9 +187,9 @@ macro_rules! stream {
                 buf: &mut [u8],
             ) -> Poll<io::Result<usize>> {
                 let room = buf.len();
-                let left = |&count: &usize| super::stream::bytes_left(count, room, $name::SHORT_IS_ALL);
+                let all = |&count: &usize| $name::SHORT_IS_ALL && 0 < count && count < room;
                 let read = |mut io: &$mio| io::Read::read(&mut io, buf);
-                self.socket.poll_io(Direction::Read, cx, read, left)
+                self.socket.poll_io(Direction::Read, cx, read, all)
             }
 
             fn poll_read_vectored(
@@ -213,7 +198,7 @@ macro_rules! stream {
                 bufs: &mut [IoSliceMut<'_>],
             ) -> Poll<io::Result<usize>> {
                 let read = |mut io: &$mio| io::Read::read_vectored(&mut io, bufs);
-                self.socket.poll_io(Direction::Read, cx, read, |_| Remains::Something)
+                self.socket.poll_io(Direction::Read, cx, read, |_| false)
             }
         }
 
@@ -223,9 +208,9 @@ macro_rules! stream {
                 cx: &mut Context<'_>,
                 buf: &[u8],
             ) -> Poll<io::Result<usize>> {
-                let left = |&count: &usize| super::stream::room_left(count, buf.len());
+                let full = |&count: &usize| 0 < count && count < buf.len();
                 let write = |mut io: &$mio| io::Write::write(&mut io, buf);
-                self.socket.poll_io(Direction::Write, cx, write, left)
+                self.socket.poll_io(Direction::Write, cx, write, full)
             }
 
             fn poll_write_vectored(
@@ -234,7 +219,7 @@ macro_rules! stream {
                 bufs: &[IoSlice<'_>],
             ) -> Poll<io::Result<usize>> {
                 let write = |io: &$mio| super::stream::write_joined(io, bufs);
-                self.socket.poll_io(Direction::Write, cx, write, |_| Remains::Something)
+                self.socket.poll_io(Direction::Write, cx, write, |_| false)
             }
 
             /// Nothing is buffered here.

@@ -13,7 +13,7 @@ use super::lookup::{self, ToSocketAddrs};
 use super::split::sealed::Sealed;
 use super::split::{EndWriting, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use super::{socket::Socket, stream};
-use crate::reactor::{Direction, Remains};
+use crate::reactor::Direction;
 
 /// A TCP socket that accepts connections.
 pub struct TcpListener {

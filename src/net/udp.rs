@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::lookup::{self, ToSocketAddrs};
 use super::{socket::Socket, stream};
-use crate::reactor::{Direction, Remains};
+use crate::reactor::Direction;
 
 /// A UDP socket.
 pub struct UdpSocket {
@@ -52,7 +52,7 @@ impl UdpSocket {
     ///
     /// Dropped before it is ready, it has received nothing.
     pub async fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.socket.run_leaving(Direction::Read, |io| io.recv(buf), |_| Remains::Perhaps).await
+        self.socket.run(Direction::Read, |io| io.recv(buf)).await
     }
 
     /// Sends a datagram to `addr`.
@@ -74,7 +74,7 @@ impl UdpSocket {
     ///
     /// Dropped before it is ready, it has received nothing.
     pub async fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.socket.run_leaving(Direction::Read, |io| io.recv_from(buf), |_| Remains::Perhaps).await
+        self.socket.run(Direction::Read, |io| io.recv_from(buf)).await
     }
 
     /// As [`recv`](Self::recv), and leaves the datagram there.

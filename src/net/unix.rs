@@ -16,7 +16,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 use super::split::sealed::Sealed;
 use super::split::{EndWriting, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use super::{socket::Socket, stream};
-use crate::reactor::{Direction, Remains};
+use crate::reactor::Direction;
 use crate::util::budget;
 
 /// A Unix socket that accepts connections.
@@ -173,7 +173,7 @@ impl UnixDatagram {
     ///
     /// As `recv` of std's socket.
     pub async fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.socket.run_leaving(Direction::Read, |io| io.recv(buf), |_| Remains::Perhaps).await
+        self.socket.run(Direction::Read, |io| io.recv(buf)).await
     }
 
     /// Sends a datagram to the socket at `path`.
@@ -230,7 +230,7 @@ impl UnixDatagram {
     ///
     /// As `recv_from` of std's socket.
     pub async fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.socket.run_leaving(Direction::Read, |io| io.recv_from(buf), |_| Remains::Perhaps).await
+        self.socket.run(Direction::Read, |io| io.recv_from(buf)).await
     }
 
     /// Sends a datagram to the peer if there is room.

@@ -11,7 +11,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 use mio::unix::pipe::{Receiver, Sender};
 
 use crate::net::socket::Socket;
-use crate::reactor::{Direction, Remains};
+use crate::reactor::Direction;
 
 /// What a child reads; its drop or close is the end of that.
 pub struct ChildStdin {
@@ -85,7 +85,7 @@ impl AsyncWrite for ChildStdin {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let write = |mut pipe: &Sender| pipe.write(buf);
-        self.socket()?.poll_io(Direction::Write, cx, write, |_| Remains::Something)
+        self.socket()?.poll_io(Direction::Write, cx, write, |_| false)
     }
 
     fn poll_write_vectored(
@@ -94,7 +94,7 @@ impl AsyncWrite for ChildStdin {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let write = |mut pipe: &Sender| pipe.write_vectored(bufs);
-        self.socket()?.poll_io(Direction::Write, cx, write, |_| Remains::Something)
+        self.socket()?.poll_io(Direction::Write, cx, write, |_| false)
     }
 
     /// Nothing is buffered here.
@@ -181,7 +181,7 @@ macro_rules! read_end {
                 buf: &mut [u8],
             ) -> Poll<io::Result<usize>> {
                 let read = |mut pipe: &Receiver| pipe.read(buf);
-                self.socket.poll_io(Direction::Read, cx, read, |_| Remains::Something)
+                self.socket.poll_io(Direction::Read, cx, read, |_| false)
             }
 
             fn poll_read_vectored(
@@ -190,7 +190,7 @@ macro_rules! read_end {
                 bufs: &mut [IoSliceMut<'_>],
             ) -> Poll<io::Result<usize>> {
                 let read = |mut pipe: &Receiver| pipe.read_vectored(bufs);
-                self.socket.poll_io(Direction::Read, cx, read, |_| Remains::Something)
+                self.socket.poll_io(Direction::Read, cx, read, |_| false)
             }
         }
 

@@ -12,10 +12,8 @@ use loom::sync::atomic::{AtomicBool, AtomicUsize};
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
 
-use super::Ready;
 use super::asleep::{self, Asleep};
-use super::doubts::Doubts;
-use super::entry::{Entry, Remains};
+use super::entry::Entry;
 use super::readiness::{Direction, Edge, READ_CLOSED, READABLE, Readiness, WRITABLE, WRITE_CLOSED};
 use super::waiters::Ticket;
 use crate::primitive::Arc;
@@ -44,11 +42,8 @@ impl Pipe {
 /// had room for.
 fn read(entry: &Entry, pipe: &Pipe, short: bool) -> io::Result<usize> {
     let mut ticket = Ticket::default();
-    let left = |&count: &usize| match count {
-        1 if short => Remains::Nothing,
-        _ => Remains::Something,
-    };
-    block_on(poll_fn(|cx| entry.poll_io(Direction::Read, &mut ticket, cx, || pipe.read(), left)))
+    let all = |&count: &usize| short && 0 < count && count < 2;
+    block_on(poll_fn(|cx| entry.poll_io(Direction::Read, &mut ticket, cx, || pipe.read(), all)))
 }
 
 /// Bytes come one by one, each with an edge; whoever reads gets both, however the edges fall
@@ -118,106 +113,6 @@ fn two_readers_hear_of_the_end() {
     });
 }
 
-/// A worker's poll of a read that may wait in doubt, whatever the habit, and then is the last to go to
-/// sleep: who waits is told to try, unless the system has told of it.
-fn read_in_doubt(entry: &std::sync::Arc<Entry>, pipe: &Pipe, doubts: &Doubts) -> usize {
-    let woken = std::sync::Arc::new(Woken(Flag::new()));
-    let waker = std::task::Waker::from(woken.clone());
-    let mut cx = std::task::Context::from_waker(&waker);
-    let mut ticket = Ticket::default();
-    loop {
-        if !entry.wait_in_doubt(&mut ticket, &mut cx, doubts) {
-            let (read, left) = (|| pipe.read(), |_: &usize| Remains::Perhaps);
-            let result = entry.poll_io(Direction::Read, &mut ticket, &mut cx, read, left);
-            if let std::task::Poll::Ready(result) = result {
-                return result.unwrap();
-            }
-        }
-        let mut ready = Ready::default();
-        doubts.settle(&mut ready);
-        ready.fire(usize::MAX);
-        woken.0.take(true);
-    }
-}
-
-struct Woken(Flag);
-
-impl std::task::Wake for Woken {
-    fn wake(self: std::sync::Arc<Self>) {
-        self.0.raise();
-    }
-}
-
-/// Bytes come one by one while the reader waits in doubt, or does not, and some were there before.
-#[test]
-fn no_byte_is_lost_to_a_doubt() {
-    for before in [0, 1] {
-        loom::model(move || {
-            let entry = std::sync::Arc::new(Entry::new(0));
-            let (pipe, doubts) = (Arc::new(Pipe::default()), Doubts::new());
-            // A read that has left one behind: the system tells of that no more.
-            pipe.bytes.store(before, Release);
-            entry.tell(Edge(READABLE));
-            entry
-                .attempt(Direction::Read, &mut || Ok(()), &|()| Remains::Perhaps)
-                .unwrap()
-                .unwrap();
-            let (their_entry, their_pipe) = (entry.clone(), pipe.clone());
-            let system = thread::spawn(move || {
-                their_pipe.bytes.fetch_add(1, Release);
-                their_entry.tell(Edge(READABLE));
-            });
-            let mut got = 0;
-            while got < before + 1 {
-                got += read_in_doubt(&entry, &pipe, &doubts);
-            }
-            system.join().unwrap();
-            assert_eq!(got, before + 1);
-        });
-    }
-}
-
-/// One waits in doubt while another tries, and finds all or nothing; then the end comes.
-#[test]
-fn who_tries_takes_no_wake_from_who_waits_in_doubt() {
-    loom::model(|| {
-        let entry = std::sync::Arc::new(Entry::new(0));
-        let (pipe, doubts) = (Arc::new(Pipe::default()), Doubts::new());
-        entry.tell(Edge(READABLE));
-        entry.attempt(Direction::Read, &mut || Ok(()), &|()| Remains::Perhaps).unwrap().unwrap();
-        let (their_entry, their_pipe) = (entry.clone(), pipe.clone());
-        let other = thread::spawn(move || {
-            let _ = their_entry.try_io(Direction::Read, || their_pipe.read());
-            their_pipe.ended.store(true, Release);
-            their_entry.tell(Edge(READABLE | READ_CLOSED));
-        });
-        assert_eq!(read_in_doubt(&entry, &pipe, &doubts), 0);
-        other.join().unwrap();
-    });
-}
-
-/// A doubt that is settled late is not taken for the one that has come since.
-#[test]
-fn a_doubt_is_settled_for_itself() {
-    loom::model(|| {
-        let readiness = Arc::new(Readiness::new());
-        let doubt = || {
-            readiness.tell(Edge(READABLE));
-            readiness.doubt(readiness.look());
-            readiness.wait_in_doubt().unwrap()
-        };
-        let first = doubt();
-        let theirs = Arc::clone(&readiness);
-        let late = thread::spawn(move || theirs.settle(first).is_some());
-        readiness.tell(Edge(READABLE));
-        let told = !readiness.look().is_in_doubt();
-        late.join().unwrap();
-        assert!(told && readiness.settle(first).is_none());
-        let second = doubt();
-        assert!(readiness.settle(first).is_none() && readiness.settle(second).is_some());
-    });
-}
-
 /// Counts its wakes.
 #[derive(Default)]
 struct Count(std::sync::atomic::AtomicUsize);
@@ -240,10 +135,7 @@ fn who_need_not_wait_leaves_the_place_to_who_does() {
             let waker = std::task::Waker::from(count.clone());
             let mut cx = std::task::Context::from_waker(&waker);
             let read = || pipe.read();
-            (
-                count,
-                entry.poll_shared(Direction::Read, &place, &mut cx, read, |_| Remains::Something),
-            )
+            (count, entry.poll_shared(Direction::Read, &place, &mut cx, read, |_| false))
         };
         let (first, result) = poll();
         assert!(result.is_pending());
@@ -271,10 +163,7 @@ fn the_last_waker_is_woken() {
             let waker = std::task::Waker::from(count.clone());
             let mut cx = std::task::Context::from_waker(&waker);
             let read = || pipe.read();
-            (
-                count,
-                entry.poll_io(Direction::Read, &mut ticket, &mut cx, read, |_| Remains::Something),
-            )
+            (count, entry.poll_io(Direction::Read, &mut ticket, &mut cx, read, |_| false))
         };
         assert!(poll().1.is_pending());
         let (their_entry, their_pipe) = (entry.clone(), pipe.clone());
@@ -564,39 +453,5 @@ fn who_is_nudged_goes_back_to_the_poll() {
         let others_sleep = parked.load(Relaxed) | 2 == 3;
         let waits = others_sleep && comes(&poller);
         assert!(waits | last.join().unwrap());
-    });
-}
-
-/// Each of two has somebody wait in doubt, and goes to sleep: the last to set its bit, as `Idle::park`
-/// does, finds the other asleep, and settles what both have left (`Worker::settle_doubts`).
-#[test]
-fn the_last_to_sleep_settles_doubts() {
-    loom::model(|| {
-        let doubts = Arc::new(Doubts::new());
-        let parked = Arc::new(AtomicUsize::new(0));
-        let counts = [(); 2].map(|()| std::sync::Arc::new(Count::default()));
-        let sleeper = |bit: usize| {
-            let (doubts, parked) = (Arc::clone(&doubts), Arc::clone(&parked));
-            let waker = std::task::Waker::from(counts[bit - 1].clone());
-            thread::spawn(move || {
-                let entry = std::sync::Arc::new(Entry::new(0));
-                entry.tell(Edge(READABLE));
-                entry.attempt(Direction::Read, &mut || Ok(()), &|()| Remains::Perhaps);
-                let mut cx = std::task::Context::from_waker(&waker);
-                assert!(entry.wait_in_doubt(&mut Ticket::default(), &mut cx, &doubts));
-                parked.fetch_or(bit, SeqCst);
-                asleep::settle();
-                // As `Shared::forgets_doubts`.
-                if doubts.has_any() && parked.load(Relaxed) == 3 {
-                    let mut ready = Ready::default();
-                    doubts.settle(&mut ready);
-                    ready.fire(usize::MAX);
-                }
-            })
-        };
-        for sleeper in [sleeper(1), sleeper(2)] {
-            sleeper.join().unwrap();
-        }
-        assert_eq!(counts.map(|count| count.0.load(SeqCst)), [1, 1], "who waits is woken");
     });
 }

@@ -30,7 +30,6 @@
 //! See `executor/worker/events.rs` for what the seats do between tasks.
 
 mod asleep;
-mod doubts;
 mod entry;
 #[cfg(all(test, annulus_loom))]
 mod loom_tests;
@@ -52,10 +51,9 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use slab::Slab;
 
 use self::asleep::Asleep;
-pub(crate) use self::doubts::Doubts;
-pub(crate) use self::entry::{Entry, Remains};
+pub(crate) use self::entry::Entry;
 pub(crate) use self::readiness::Direction;
-use self::readiness::{Edge, Seen};
+use self::readiness::Edge;
 pub(crate) use self::waiters::Ticket;
 use crate::primitive::atomic::AtomicU32;
 use crate::primitive::atomic::Ordering::Relaxed;
@@ -91,7 +89,6 @@ pub(crate) struct Driver {
     /// Calls of `look`; written by who has the poller.
     looks: AtomicU32,
     sources: Mutex<Sources>,
-    doubts: Doubts,
 }
 
 #[derive(Debug)]
@@ -110,14 +107,7 @@ struct Sources {
 
 /// What was fetched from the system and not been told yet.
 #[derive(Debug, Default)]
-pub(crate) struct Ready(Vec<(Arc<Entry>, News)>);
-
-#[derive(Debug)]
-enum News {
-    Edge(Edge),
-    /// Who has waited in doubt since then has done so for long enough.
-    Doubt(Seen),
-}
+pub(crate) struct Ready(Vec<(Arc<Entry>, Edge)>);
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -146,12 +136,6 @@ impl Reactor {
         self.get().is_some()
     }
 
-    /// Whether this is the reactor.
-    #[inline]
-    pub(crate) fn is(&self, driver: &Driver) -> bool {
-        self.get().is_some_and(|ours| std::ptr::eq(&**ours, driver))
-    }
-
     /// Has a thread that waits in the poll go on; the reason must be there already.
     pub(crate) fn kick(&self, thread: ThreadId) {
         asleep::settle();
@@ -167,31 +151,13 @@ impl Reactor {
         self.get().is_some_and(|driver| driver.asleep.is_nobody())
     }
 
-    /// Fetches what is there, unless another is at it; then it is false. Also gives those who have waited in
-    /// doubt for long.
+    /// Fetches what is there, unless another is at it; then it is false.
     pub(crate) fn look(&self, ready: &mut Ready) -> bool {
         let Some(driver) = self.get() else { return false };
-        let poller = driver.try_poller();
-        let looks = poller.is_some();
-        if let Some(mut poller) = poller {
-            driver.looks.store(driver.looks.load(Relaxed).wrapping_add(1), Relaxed);
-            driver.fetch(&mut poller, Some(Duration::ZERO), ready);
-        }
-        driver.doubts.age(ready);
-        looks
-    }
-
-    /// Whether anybody may wait in doubt.
-    #[inline]
-    pub(crate) fn has_doubts(&self) -> bool {
-        self.get().is_some_and(|driver| driver.doubts.has_any())
-    }
-
-    /// Has all who wait in doubt try.
-    pub(crate) fn settle_doubts(&self, ready: &mut Ready) {
-        if let Some(driver) = self.get() {
-            driver.doubts.settle(ready);
-        }
+        let Some(mut poller) = driver.try_poller() else { return false };
+        driver.looks.store(driver.looks.load(Relaxed).wrapping_add(1), Relaxed);
+        driver.fetch(&mut poller, Some(Duration::ZERO), ready);
+        true
     }
 
     /// How often somebody has looked, modulo 2^32: a hint.
@@ -221,12 +187,9 @@ impl Reactor {
         let Some(driver) = self.0.get_or_init(|| None) else { return };
         let mut sources = lock(&driver.sources);
         sources.closed = true;
-        let gone = |(_, (_, entry)): (usize, &(usize, Arc<Entry>))| {
-            (entry.clone(), News::Edge(Edge::gone()))
-        };
+        let gone = |(_, (_, entry)): (usize, &(usize, Arc<Entry>))| (entry.clone(), Edge::gone());
         let mut ready = Ready(sources.entries.iter().map(gone).collect());
         drop(sources);
-        driver.doubts.settle(&mut ready);
         ready.fire(usize::MAX);
     }
 }
@@ -239,7 +202,7 @@ impl Driver {
         let poller = Mutex::new(Poller { poll, events: Events::with_capacity(EVENTS) });
         let asleep = Asleep::new();
         let (looks, sources) = (AtomicU32::new(0), Mutex::default());
-        Ok(Self { poller, registry, waker, asleep, looks, sources, doubts: Doubts::new() })
+        Ok(Self { poller, registry, waker, asleep, looks, sources })
     }
 
     fn try_poller(&self) -> Option<MutexGuard<'_, Poller>> {
@@ -270,14 +233,10 @@ impl Driver {
             let Token(token) = event.token();
             if let Some((generation, entry)) = sources.entries.get(token & KEY) {
                 if token >> HALF == *generation {
-                    ready.0.push((Arc::clone(entry), News::Edge(Edge::of(event))));
+                    ready.0.push((Arc::clone(entry), Edge::of(event)));
                 }
             }
         }
-    }
-
-    pub(crate) fn doubts(&self) -> &Doubts {
-        &self.doubts
     }
 
     /// Has the system tell of a source.
@@ -322,20 +281,11 @@ impl Ready {
     }
 
     /// Wakes whoever waited for one of the first so many.
-    /// Says whether there was any.
-    pub(crate) fn fire(&mut self, most: usize) -> bool {
-        let mut any = false;
-        for (entry, news) in self.0.drain(..most.min(self.0.len())) {
-            match news {
-                News::Edge(edge) => {
-                    entry.tell(edge);
-                    any = true;
-                }
-                News::Doubt(since) => any |= entry.settle(since),
-            }
+    pub(crate) fn fire(&mut self, most: usize) {
+        for (entry, edge) in self.0.drain(..most.min(self.0.len())) {
+            entry.tell(edge);
             // If the source has gone since, with it go the wakers of futures that were forgotten.
             catch_quietly(|| drop(entry));
         }
-        any
     }
 }

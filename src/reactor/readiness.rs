@@ -20,20 +20,6 @@
 //!    step that tells of the direction clears the bit, and by it knows whom to wake.
 //!
 //! An error of the source sets all bits, since either direction is to find it.
-//!
-//! # Doubts
-//!
-//! A read that succeeds and does not show that it has taken all leaves a doubt, until the system tells
-//! of that direction, or an operation settles it. Who would read next may wait (`doubts.rs`).
-//!
-//! | READABLE | DOUBT | what holds for reads |
-//! |---|---|---|
-//! | 1 | 0 | the system has told: try |
-//! | 1 | 1 | and a read has succeeded since: try, or wait in doubt |
-//! | 0 | 1 | somebody waits in doubt, and will be told, by the system or by [`settle`](Readiness::settle); who comes to try, tries |
-//! | 0 | 0 | the system will tell |
-//!
-//! A source that is closed, gone or has urgent data is never waited for in doubt.
 
 use crate::primitive::atomic::AtomicU64;
 use crate::primitive::atomic::Ordering::{AcqRel, Acquire};
@@ -53,11 +39,10 @@ const GONE: u64 = 1 << 4;
 pub(super) const URGENT: u64 = 1 << 5;
 const READ_WAITS: u64 = 1 << 6;
 const WRITE_WAITS: u64 = 1 << 7;
-const DOUBT: u64 = 1 << 8;
 /// Whether the system says that there is urgent data.
 const TELLS_URGENT: bool = cfg!(any(target_os = "linux", target_os = "android"));
 /// One message of the system.
-const TICK: u64 = 1 << 9;
+const TICK: u64 = 1 << 8;
 
 /// What the system says at once of one source.
 #[derive(Debug, Clone, Copy)]
@@ -102,13 +87,6 @@ impl Direction {
         }
     }
 
-    fn doubt(self) -> u64 {
-        match self {
-            Self::Read => DOUBT,
-            Self::Write => 0,
-        }
-    }
-
     fn waits(self) -> u64 {
         match self {
             Self::Read => READ_WAITS,
@@ -133,22 +111,7 @@ pub(crate) struct Seen(u64);
 
 impl Seen {
     pub(crate) fn is_ready(self, direction: Direction) -> bool {
-        self.0 & (direction.open() | direction.closed() | direction.doubt() | GONE) != 0
-    }
-
-    /// Whether a read has succeeded since the system told of it, and there may be no more.
-    pub(super) fn has_doubt(self) -> bool {
-        self.0 & DOUBT != 0
-    }
-
-    /// Whether a read may wait in doubt.
-    pub(super) fn is_doubtful(self) -> bool {
-        self.0 & (READABLE | DOUBT | READ_CLOSED | URGENT | GONE) == READABLE | DOUBT
-    }
-
-    /// Whether somebody may wait in doubt.
-    pub(super) fn is_in_doubt(self) -> bool {
-        self.0 & (READABLE | DOUBT) == DOUBT
+        self.0 & (direction.open() | direction.closed() | GONE) != 0
     }
 
     pub(crate) fn is_gone(self) -> bool {
@@ -174,9 +137,7 @@ impl Readiness {
     pub(super) fn tell(&self, edge: Edge) -> Awaited {
         let mut concerned = 0;
         for direction in [Direction::Read, Direction::Write] {
-            if edge.concerns(direction) {
-                concerned |= direction.waits() | direction.doubt();
-            }
+            concerned |= if edge.concerns(direction) { direction.waits() } else { 0 };
         }
         let next = |word: u64| Some(((word | edge.0) & !concerned).wrapping_add(TICK));
         // Ordering: Release pairs with the Acquire of `look`, `clear` and `wait`; Acquire with the
@@ -200,54 +161,24 @@ impl Readiness {
         false
     }
 
-    /// The read that was tried after `seen` may have taken all.
-    pub(super) fn doubt(&self, seen: Seen) {
-        if seen.0 & READABLE != 0 {
-            self.change(seen, |word| word | DOUBT);
-        }
-    }
-
-    /// Notes that somebody waits in doubt, and gives what `settle` is to be called with; None if there is no doubt
-    /// (any more).
-    pub(super) fn wait_in_doubt(&self) -> Option<Seen> {
-        let waits = |word: u64| Seen(word).is_doubtful().then_some(word & !READABLE | READ_WAITS);
-        // Ordering: as in `wait`.
-        self.0.fetch_update(AcqRel, Acquire, waits).ok().map(Seen)
-    }
-
-    /// Who has waited in doubt since `since` is to try; None if that wait is over.
-    pub(super) fn settle(&self, since: Seen) -> Option<Awaited> {
-        let told = |word: u64| {
-            let lasts = Seen(word).is_in_doubt() && word / TICK == since.0 / TICK;
-            lasts.then_some(word & !(DOUBT | READ_WAITS) | READABLE)
-        };
-        // Ordering: as in `tell`.
-        self.0.fetch_update(AcqRel, Acquire, told).ok().map(|word| Awaited(word & READ_WAITS))
-    }
-
     /// The operation that was tried after `seen` would have had to wait.
     pub(crate) fn clear(&self, seen: Seen, direction: Direction) {
-        self.take(seen, direction.open() | direction.closed() | direction.doubt());
+        self.take(seen, direction.open() | direction.closed());
     }
 
     /// The operation that was tried after `seen` has done less than it had room for.
     pub(crate) fn clear_open(&self, seen: Seen, direction: Direction) {
         if direction == Direction::Write || (TELLS_URGENT && seen.0 & URGENT == 0) {
-            self.take(seen, direction.open() | direction.doubt());
+            self.take(seen, direction.open());
         }
     }
 
-    fn take(&self, seen: Seen, bits: u64) {
-        self.change(seen, |word| word & !bits);
-    }
-
-    /// Unless the system has spoken since `seen`.
-    fn change(&self, Seen(seen): Seen, next: impl Fn(u64) -> u64) {
+    fn take(&self, Seen(seen): Seen, bits: u64) {
         let mut word = seen;
         // The other direction may change its bits; the tick may not.
         while word / TICK == seen / TICK && word & GONE == 0 {
             // Ordering: what was said before is known to who reads the word later.
-            match self.0.compare_exchange_weak(word, next(word), AcqRel, Acquire) {
+            match self.0.compare_exchange_weak(word, word & !bits, AcqRel, Acquire) {
                 Ok(_) => return,
                 Err(now) => word = now,
             }

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use mio::net::UnixStream;
 
-use super::readiness::{READ_CLOSED, READABLE, URGENT, WRITABLE};
+use super::readiness::{READABLE, WRITABLE};
 use super::waiters::Ticket;
-use super::{Direction, Doubts, Driver, Edge, Entry, News, Ready, Remains, lock, precise};
+use super::{Direction, Driver, Edge, Entry, Ready, lock, precise};
 use crate::util::SpinLock;
 
 #[derive(Default)]
@@ -70,129 +70,11 @@ fn a_shared_place_is_told_once() {
     for wakes in 0..3 {
         let read = || -> io::Result<()> { Err(io::ErrorKind::WouldBlock.into()) };
         let mut cx = Context::from_waker(&waker);
-        let result =
-            entry.poll_shared(Direction::Read, &place, &mut cx, read, |_| Remains::Something);
+        let result = entry.poll_shared(Direction::Read, &place, &mut cx, read, |_| false);
         assert!(result.is_pending());
         assert_eq!(count.0.load(SeqCst), wakes);
         entry.tell(Edge(READABLE));
         assert_eq!(count.0.load(SeqCst), wakes + 1);
-    }
-}
-
-/// A source whose reads leave it open whether there is more, and who reads there.
-struct Reader {
-    entry: Arc<Entry>,
-    doubts: Doubts,
-    ticket: Ticket,
-    count: Arc<Count>,
-    /// What is there, and how many reads were tried.
-    bytes: usize,
-    tries: usize,
-}
-
-impl Reader {
-    fn new() -> Self {
-        let (entry, doubts) = (Arc::new(Entry::new(0)), Doubts::new());
-        let (ticket, count) = Default::default();
-        Self { entry, doubts, ticket, count, bytes: 0, tries: 0 }
-    }
-
-    /// A poll as `net/socket.rs` makes it.
-    fn poll(&mut self) -> Poll<()> {
-        let waker = Waker::from(Arc::clone(&self.count));
-        let mut cx = Context::from_waker(&waker);
-        if self.entry.is_doubtful(Direction::Read)
-            && self.entry.wait_in_doubt(&mut self.ticket, &mut cx, &self.doubts)
-        {
-            return Poll::Pending;
-        }
-        let (bytes, tries) = (&mut self.bytes, &mut self.tries);
-        let read = || {
-            *tries += 1;
-            *bytes = bytes.checked_sub(1).ok_or(io::ErrorKind::WouldBlock)?;
-            Ok(())
-        };
-        let left = |&(): &()| Remains::Perhaps;
-        self.entry
-            .poll_io(Direction::Read, &mut self.ticket, &mut cx, read, left)
-            .map(|result| result.expect("it reads or waits"))
-    }
-
-    fn tell(&mut self, bytes: usize) {
-        self.bytes += bytes;
-        self.entry.tell(Edge(READABLE));
-    }
-
-    /// One byte comes and is read; then the reader waits. Says how many reads that took.
-    fn read_one(&mut self) -> usize {
-        let before = self.tries;
-        self.tell(1);
-        assert!(self.poll().is_ready() && self.poll().is_pending());
-        self.tries - before
-    }
-
-    fn settle(&self) {
-        let mut ready = Ready::default();
-        self.doubts.settle(&mut ready);
-        ready.fire(usize::MAX);
-    }
-}
-
-#[test]
-fn reads_that_would_be_in_vain_are_not_made() {
-    let mut reader = Reader::new();
-    assert!(reader.poll().is_pending());
-    assert_eq!([(); 5].map(|()| reader.read_one()), [2, 2, 1, 1, 1]);
-    // What the system told of is read at once.
-    assert_eq!(reader.count.0.load(SeqCst), 5, "a wake for each byte");
-    // And polls that nobody asked for find what is there.
-    reader.bytes = 1;
-    assert!(reader.poll().is_ready());
-}
-
-#[test]
-fn who_waits_in_doubt_too_long_tries_and_does_not_doubt_again_soon() {
-    let mut reader = Reader::new();
-    assert_eq!([(); 3].map(|()| reader.read_one()), [2, 2, 1]);
-    reader.settle();
-    assert_eq!(reader.count.0.load(SeqCst), 3, "two bytes, and the doubt");
-    assert!(reader.poll().is_pending());
-    assert_eq!(reader.tries, 6);
-    assert_eq!([(); 16].map(|()| reader.read_one()), [2; 16]);
-    assert_eq!(reader.read_one(), 1);
-    // The second of two is there, and no edge will tell of it.
-    reader.tell(2);
-    assert!(reader.poll().is_ready() && reader.poll().is_pending());
-    let before = reader.count.0.load(SeqCst);
-    reader.settle();
-    assert_eq!(reader.count.0.load(SeqCst), before + 1);
-    assert!(reader.poll().is_ready());
-    assert!(!reader.doubts.has_any());
-}
-
-#[test]
-fn who_finds_more_each_time_never_waits_in_doubt() {
-    let mut reader = Reader::new();
-    for _ in 0..20 {
-        reader.tell(2);
-        assert!(reader.poll().is_ready() && reader.poll().is_ready());
-        assert!(reader.poll().is_pending());
-        assert!(!reader.doubts.has_any());
-    }
-}
-
-/// The end, an error or urgent data may be behind what was read.
-#[test]
-fn nobody_waits_in_doubt_for_a_source_that_is_closed_or_has_urgent_data() {
-    for bit in [READ_CLOSED, URGENT] {
-        let mut reader = Reader::new();
-        assert_eq!([(); 3].map(|()| reader.read_one()), [2, 2, 1]);
-        reader.bytes += 1;
-        reader.entry.tell(Edge(READABLE | bit));
-        assert!(reader.poll().is_ready());
-        let tries = reader.tries;
-        assert!(reader.poll().is_pending());
-        assert_eq!(reader.tries, tries + 1);
     }
 }
 
@@ -235,7 +117,7 @@ fn a_waker_that_panics_leaves_nobody_waiting() {
         let good = Waker::from(Arc::clone(count));
         assert!(waits(&entry, *direction, ticket, if i == 3 { &bad } else { &good }));
     }
-    let mut ready = Ready(vec![(Arc::clone(&entry), News::Edge(Edge(READABLE | WRITABLE)))]);
+    let mut ready = Ready(vec![(Arc::clone(&entry), Edge(READABLE | WRITABLE))]);
     ready.fire(usize::MAX);
     for (i, count) in counts.iter().enumerate() {
         assert_eq!(Arc::strong_count(count), 1, "waiter {i} is still there");
@@ -272,6 +154,6 @@ fn no_waker_keeps_others_from_hearing() {
         assert!(waits(&entries[0], direction, &mut Ticket::default(), &bomb));
     }
     let other = Arc::clone(&entries[1]);
-    Ready(entries.map(|entry| (entry, News::Edge(Edge(READABLE)))).into()).fire(usize::MAX);
+    Ready(entries.map(|entry| (entry, Edge(READABLE))).into()).fire(usize::MAX);
     assert!(!waits(&other, Direction::Read, &mut Ticket::default(), Waker::noop()));
 }

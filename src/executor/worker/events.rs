@@ -72,16 +72,6 @@ impl Worker<'_> {
         self.tell()
     }
 
-    /// Has who waits for sockets in doubt try, if nobody else is awake to do that later; says whether
-    /// there was anybody.
-    pub(super) fn settle_doubts(&mut self) -> bool {
-        if !self.shared.forgets_doubts(self.index) {
-            return false;
-        }
-        self.shared.reactor.settle_doubts(&mut self.ready);
-        self.tell()
-    }
-
     /// Tells what was fetched; says whether there was any.
     pub(super) fn tell(&mut self) -> bool {
         if self.ready.is_empty() {
@@ -90,13 +80,15 @@ impl Worker<'_> {
         // What the ring does not hold goes behind what waits in the injector. A full ring would
         // send its older half there, again and again the same tasks.
         let room = CAPACITY - self.seat.queue.len();
-        let mut any = room > 0 && self.wake_here(|worker| worker.ready.fire(room as usize));
+        if room > 0 {
+            self.wake_here(|worker| worker.ready.fire(room as usize));
+        }
         if !self.ready.is_empty() {
             self.context.set_seat(None);
-            any |= self.ready.fire(usize::MAX);
+            self.ready.fire(usize::MAX);
             self.context.set_seat(Some(self.index));
         }
-        any
+        true
     }
 
     /// About to run something after a look at the system's poll.

@@ -71,9 +71,6 @@ impl Worker<'_> {
     /// Sleeps until there may be work for this seat, or `called` says so (whoever makes it say
     /// so unparks this thread). The seat has no task.
     pub(in crate::executor) fn park(&mut self, called: impl Fn() -> bool) {
-        if self.settle_doubts() {
-            return;
-        }
         let idle = &self.shared.idle;
         if std::mem::take(&mut self.searching) {
             // Whether the last or not, we look at every queue again below.
@@ -96,8 +93,7 @@ impl Worker<'_> {
     fn sleep(&mut self, called: impl Fn() -> bool) {
         let idle = &self.shared.idle;
         // Without the bit a "go" is on its way, or a guest has the seat until it sends one.
-        let work = self.shared.has_work() || self.shared.forgets_doubts(self.index);
-        if (called() || work) && self.take_back() {
+        if (called() || self.shared.has_work()) && self.take_back() {
             // Who pushed while we were searching has woken nobody. In case that we have to do
             // something else first, we count until we have handed that on (`begin`).
             self.searching = idle.start_searching();
