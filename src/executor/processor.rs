@@ -1,22 +1,24 @@
-//! Which processor a thread is on, and how often it is pushed off one.
+//! Which processor a thread is on, and for how long it has waited for one.
 
 #[cfg(all(feature = "net", target_os = "linux", not(miri), not(all(test, annulus_loom))))]
 mod system {
+    use std::fs::File;
+    use std::io::Read;
+
     /// The number of this thread's processor; none if the system does not say, or not cheaply.
     pub(in super::super) fn current() -> Option<u32> {
         // SAFETY: it takes nothing, and gives a number or an error.
         u32::try_from(unsafe { libc::sched_getcpu() }).ok()
     }
 
-    /// How often the system has taken the processor from this thread for another; none if it does
-    /// not say.
-    pub(in super::super) fn times_pushed_off() -> Option<u64> {
-        // SAFETY: zeros are a value of the struct, which is there through the call.
-        unsafe {
-            let mut usage: libc::rusage = std::mem::zeroed();
-            let done = libc::getrusage(libc::RUSAGE_THREAD, &mut usage) == 0;
-            done.then(|| u64::try_from(usage.ru_nivcsw).ok()).flatten()
-        }
+    /// For how long this thread could have run, and others did, in nanoseconds; none if the system
+    /// does not say. Takes some microseconds.
+    pub(in super::super) fn time_waited() -> Option<u64> {
+        let mut numbers = [0; 64];
+        let count = File::open("/proc/thread-self/schedstat").ok()?.read(&mut numbers).ok()?;
+        let mut numbers = std::str::from_utf8(&numbers[..count]).ok()?.split_ascii_whitespace();
+        // The first is the time for which it has run.
+        numbers.nth(1)?.parse().ok()
     }
 }
 
@@ -26,9 +28,38 @@ mod system {
         None
     }
 
-    pub(in super::super) fn times_pushed_off() -> Option<u64> {
+    pub(in super::super) fn time_waited() -> Option<u64> {
         None
     }
 }
 
-pub(super) use self::system::{current, times_pushed_off};
+pub(super) use self::system::{current, time_waited};
+
+#[cfg(all(test, feature = "net", target_os = "linux", not(miri), not(annulus_loom)))]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+    use std::sync::atomic::Ordering::Relaxed;
+    use std::thread;
+
+    /// Too many threads: in the end each has waited.
+    #[test]
+    fn who_waits_for_a_processor_is_told_so() {
+        let Some(start) = super::time_waited() else {
+            eprintln!("NOTICE: this system does not say how long threads wait for processors");
+            return;
+        };
+        let (over, others) =
+            (AtomicBool::new(false), 2 * thread::available_parallelism().unwrap().get());
+        thread::scope(|scope| {
+            for _ in 0..others {
+                scope.spawn(|| {
+                    while !over.load(Relaxed) {
+                        std::hint::spin_loop();
+                    }
+                });
+            }
+            while super::time_waited().unwrap() == start {}
+            over.store(true, Relaxed);
+        });
+    }
+}

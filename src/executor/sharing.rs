@@ -113,7 +113,7 @@ pub(super) struct Window {
     pub(super) time: Duration,
     pub(super) polls: u32,
     pub(super) operations: u32,
-    /// Whether its thread is often pushed off its processor, and there are sockets.
+    /// Whether its thread waits long for a processor, and there are sockets.
     pub(super) crowded: bool,
 }
 

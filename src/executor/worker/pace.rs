@@ -41,30 +41,29 @@ impl Clock {
     }
 }
 
-/// How often to ask how often we were pushed off our processor.
+/// How often to ask how long we have waited for a processor.
 const ASK_EVERY: Duration = Duration::from_millis(25);
 
-/// What is known of how often we were.
+/// What is known of how long we have.
 #[derive(Default)]
 pub(super) struct Crowd {
-    /// The count, and when that was.
+    /// The time in nanoseconds, and when that was.
     asked: Option<(u64, Instant)>,
-    /// Whether it was often the last time.
+    /// Whether it was long the last time.
     was: bool,
 }
 
 impl Crowd {
-    /// Whether we have been pushed off often, and before that, too, if it is time to ask.
+    /// Whether we have waited long of late, and before that, too, if it is time to ask.
     fn ask(&mut self, now: Instant) -> bool {
         if CROWDED == 0 || self.asked.is_some_and(|(_, last)| now - last < ASK_EVERY) {
             return false;
         }
-        let Some(count) = processor::times_pushed_off() else { return false };
-        let often = |(before, last): (u64, Instant)| {
-            let least = u128::from(CROWDED) * (now - last).as_nanos();
-            u128::from(count - before) * 1_000_000_000 >= least
+        let Some(waited) = processor::time_waited() else { return false };
+        let long = |(before, last): (u64, Instant)| {
+            u128::from(waited - before) * 1000 >= u128::from(CROWDED) * (now - last).as_nanos()
         };
-        let is = self.asked.replace((count, now)).is_some_and(often);
+        let is = self.asked.replace((waited, now)).is_some_and(long);
         std::mem::replace(&mut self.was, is) && is
     }
 }
