@@ -41,8 +41,9 @@ impl Clock {
     }
 }
 
-/// How often to ask how long we have waited for a processor.
-const ASK_EVERY: Duration = Duration::from_millis(25);
+/// How often to ask how long we have waited for a processor. Those that have just begun may be on one for
+/// some time, though there is another.
+const ASK_EVERY: Duration = Duration::from_millis(50);
 
 /// What is known of how long we have.
 #[derive(Default)]
