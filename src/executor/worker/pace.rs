@@ -107,7 +107,8 @@ impl Worker<'_> {
         if poll > LOOK_EVERY || time > LONG_POLL * POLLS_PER_CLOCK {
             self.clock.wary = WARY_FOR;
         }
-        let crowded = self.shared.reactor.exists() && self.crowd.ask(now);
+        let may_gather = self.shared.seats.len() > 1 && self.shared.reactor.exists();
+        let crowded = may_gather && self.crowd.ask(now);
         let window = Window { end: now, time, polls, operations, crowded };
         let share_from = self.shared.sharing.share_from(window, &self.shared.seats);
         self.seat.share_from.store(share_from, Relaxed);
