@@ -6,12 +6,13 @@
 
 use std::time::{Duration, Instant};
 
+use super::epoch;
 use crate::primitive::Mutex;
 use crate::primitive::atomic::AtomicBool;
 use crate::primitive::atomic::Ordering::Relaxed;
 
 /// Further away than anybody waits: what an `Instant` can always tell.
-const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+pub(super) const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// `duration` after `instant`, or a hundred years if that is beyond what an `Instant` can tell.
 #[inline]
@@ -64,6 +65,13 @@ impl Clock {
     #[inline]
     pub(super) fn now(&self) -> Instant {
         self.at(Instant::now())
+    }
+
+    /// The number of now, if that is the system's.
+    #[inline]
+    pub(super) fn number(&self) -> Option<u64> {
+        // Ordering: as in `at`.
+        (!self.moved.load(Relaxed)).then(epoch::now)
     }
 
     /// What this clock shows when the system's shows `real`.

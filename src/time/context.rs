@@ -84,7 +84,7 @@ pub(crate) unsafe fn set(host: Option<*const dyn Host>) {
 
 /// Calls `f` with this thread's place, if it is in a runtime. No code of a user's runs in `f`: it
 /// could leave the runtime.
-#[inline]
+#[inline(always)]
 pub(super) fn place<R>(f: impl FnOnce(Option<&Place>) -> R) -> R {
     // SAFETY: the contract of `set`; the place is a part of the host.
     f(HERE.get().map(|here| unsafe { &*here.place }))

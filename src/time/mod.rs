@@ -39,6 +39,7 @@
 mod channel;
 mod clock;
 pub(crate) mod context;
+mod epoch;
 mod interval;
 mod shard;
 mod sleep;
@@ -62,4 +63,13 @@ pub(crate) const NEVER: u64 = wheel::NEVER;
 #[inline]
 pub fn now() -> Instant {
     context::place(|place| place.map_or_else(Instant::now, |place| place.timers().clock().now()))
+}
+
+/// The number of `now` (`epoch.rs`), if that is the system's time.
+#[inline(always)]
+fn number() -> Option<u64> {
+    context::place(|place| match place {
+        Some(place) => place.timers().clock().number(),
+        None => Some(epoch::now()),
+    })
 }

@@ -14,11 +14,12 @@
 //! The third spares each timer two counts of references, which would be a sixth of its cost. The
 //! pool is as large as there were ever workers at once.
 
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use super::clock::{self, Clock};
+use super::clock::Clock;
+use super::epoch;
 use super::wheel::{NEVER, Wheel};
 use crate::primitive::atomic::AtomicU64;
 use crate::primitive::atomic::Ordering::Relaxed;
@@ -121,7 +122,7 @@ impl Registration {
 
     /// Moves the timer to a later deadline; false if it has fired.
     pub(super) fn postpone(&self, deadline: Instant) -> bool {
-        let time = nanos(self.shard.epoch, deadline);
+        let time = self.shard.nanos(deadline);
         let mut state = self.shard.state.lock();
         state.wheel(self.life).is_some_and(|wheel| wheel.reset(self.key, time))
     }
@@ -162,7 +163,7 @@ impl Shard {
     /// A time as the wheels count it.
     #[inline]
     pub(super) fn nanos(&self, instant: Instant) -> u64 {
-        nanos(self.epoch, instant)
+        epoch::number(self.epoch, instant)
     }
 
     #[inline]
@@ -185,21 +186,6 @@ impl Shard {
 /// Shards that no runtime uses.
 static POOL: Mutex<Vec<&'static CachePadded<Shard>>> = Mutex::new(Vec::new());
 
-/// When the times of all shards begin: before the first runtime.
-fn epoch() -> Instant {
-    static EPOCH: OnceLock<Instant> = OnceLock::new();
-    *EPOCH.get_or_init(Instant::now)
-}
-
-/// A time as the wheels count it.
-#[inline]
-fn nanos(epoch: Instant, instant: Instant) -> u64 {
-    let since = instant.saturating_duration_since(epoch);
-    let nanos = since.as_secs().saturating_mul(1_000_000_000);
-    // So that it is earlier than what never comes.
-    nanos.saturating_add(since.subsec_nanos().into()).min(NEVER - 1)
-}
-
 /// The shards of a runtime, and its clock.
 #[derive(Debug)]
 pub(crate) struct Timers {
@@ -213,7 +199,7 @@ impl Timers {
             let pooled = POOL.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let shard = pooled.unwrap_or_else(|| {
                 let state = SpinLock::new(State { life: 0, wheel: None });
-                let (next, epoch) = (AtomicU64::new(NEVER), epoch());
+                let (next, epoch) = (AtomicU64::new(NEVER), epoch::start());
                 Box::leak(Box::new(CachePadded::new(Shard { next, epoch, state })))
             });
             let mut state = shard.state.lock();
@@ -270,14 +256,14 @@ impl Timers {
 
     /// The system's time `real` by this clock, as the wheels count it.
     pub(crate) fn nanos(&self, real: Instant) -> u64 {
-        nanos(epoch(), self.clock.at(real))
+        epoch::number(epoch::start(), self.clock.at(real))
     }
 
     /// Everybody waits: moves a clock that stands still on to the next timer.
     pub(crate) fn advance(&self) {
         let next = self.next(|_| Duration::ZERO);
         if next != NEVER {
-            self.clock.advance_to(clock::after(epoch(), Duration::from_nanos(next)));
+            self.clock.advance_to(epoch::instant(next));
         }
     }
 
