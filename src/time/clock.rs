@@ -116,7 +116,9 @@ impl Clock {
         if hands.since.is_none() {
             return false;
         }
-        *hands = Hands { shown: hands.at(Instant::now()), since: None };
+        // Not before what `number` has told until now, which is a little ahead of `Instant`.
+        let real = epoch::instant(epoch::now());
+        *hands = Hands { shown: hands.at(real), since: None };
         self.moved.store(true, Relaxed);
         true
     }

@@ -35,7 +35,7 @@ fn epoch() -> &'static Epoch {
         let read = |_| {
             let system = system::read();
             let instant = Instant::now();
-            (system::read() - system, Epoch { instant, system })
+            (system::read().saturating_sub(system), Epoch { instant, system })
         };
         let (_, best) = (0..10).map(read).min_by_key(|&(took, _)| took).expect("ten tries");
         best
@@ -66,7 +66,7 @@ pub(super) fn instant(number: u64) -> Instant {
 #[inline]
 pub(super) fn now() -> u64 {
     let epoch = epoch();
-    system::read() - epoch.system
+    system::read().saturating_sub(epoch.system)
 }
 
 /// The system's clock, of which std's `Instant` is made.

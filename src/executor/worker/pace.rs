@@ -48,8 +48,8 @@ const ASK_EVERY: Duration = Duration::from_millis(50);
 /// What is known of how long we have.
 #[derive(Default)]
 pub(super) struct Crowd {
-    /// The time in nanoseconds, and when that was.
-    asked: Option<(u64, Instant)>,
+    /// When we asked, and the time in nanoseconds, if the system said.
+    asked: Option<(Instant, Option<u64>)>,
     /// Whether it was long the last time.
     was: bool,
 }
@@ -57,14 +57,15 @@ pub(super) struct Crowd {
 impl Crowd {
     /// Whether we have waited long of late, and before that, too, if it is time to ask.
     fn ask(&mut self, now: Instant) -> bool {
-        if CROWDED == 0 || self.asked.is_some_and(|(_, last)| now - last < ASK_EVERY) {
+        if CROWDED == 0 || self.asked.is_some_and(|(last, _)| now - last < ASK_EVERY) {
             return false;
         }
-        let Some(waited) = processor::time_waited() else { return false };
-        let long = |(before, last): (u64, Instant)| {
-            u128::from(waited - before) * 1000 >= u128::from(CROWDED) * (now - last).as_nanos()
-        };
-        let is = self.asked.replace((waited, now)).is_some_and(long);
+        let waited = processor::time_waited();
+        let last = self.asked.replace((now, waited));
+        let is = last.zip(waited).is_some_and(|((last, before), waited)| {
+            let time = waited.saturating_sub(before.unwrap_or(waited));
+            time > 0 && u128::from(time) * 1000 >= u128::from(CROWDED) * (now - last).as_nanos()
+        });
         std::mem::replace(&mut self.was, is) && is
     }
 }
