@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::epoch;
+use super::epoch::Epoch;
 use crate::primitive::Mutex;
 use crate::primitive::atomic::AtomicBool;
 use crate::primitive::atomic::Ordering::Relaxed;
@@ -32,6 +32,8 @@ pub(crate) struct Clock {
     moved: AtomicBool,
     /// Whether anybody has ever set a timer by it. Without timers, nobody need look at it.
     used: AtomicBool,
+    /// At hand for `number`.
+    epoch: &'static Epoch,
     hands: Mutex<Hands>,
 }
 
@@ -58,6 +60,7 @@ impl Clock {
         Self {
             moved: AtomicBool::new(paused),
             used: AtomicBool::new(false),
+            epoch: Epoch::get(),
             hands: Mutex::new(Hands { shown, since }),
         }
     }
@@ -71,7 +74,7 @@ impl Clock {
     #[inline]
     pub(super) fn number(&self) -> Option<u64> {
         // Ordering: as in `at`.
-        (!self.moved.load(Relaxed)).then(epoch::now)
+        (!self.moved.load(Relaxed)).then(|| self.epoch.now())
     }
 
     /// What this clock shows when the system's shows `real`.
@@ -117,7 +120,7 @@ impl Clock {
             return false;
         }
         // Not before what `number` has told until now, which is a little ahead of `Instant`.
-        let real = epoch::instant(epoch::now());
+        let real = self.epoch.instant(self.epoch.now());
         *hands = Hands { shown: hands.at(real), since: None };
         self.moved.store(true, Relaxed);
         true

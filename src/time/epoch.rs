@@ -22,51 +22,50 @@ use super::wheel::NEVER;
 
 /// When numbers begin: as std tells it, and as the system does, which was read before.
 #[derive(Debug, Clone, Copy)]
-struct Epoch {
+pub(super) struct Epoch {
     instant: Instant,
     system: u64,
 }
 
-#[inline]
-fn epoch() -> &'static Epoch {
-    static EPOCH: OnceLock<Epoch> = OnceLock::new();
-    EPOCH.get_or_init(|| {
-        // Whoever is interrupted between the two has another try.
-        let read = |_| {
-            let system = system::read();
-            let instant = Instant::now();
-            (system::read().saturating_sub(system), Epoch { instant, system })
-        };
-        let (_, best) = (0..10).map(read).min_by_key(|&(took, _)| took).expect("ten tries");
-        best
-    })
+impl Epoch {
+    /// The only one.
+    pub(super) fn get() -> &'static Self {
+        static EPOCH: OnceLock<Epoch> = OnceLock::new();
+        EPOCH.get_or_init(|| {
+            // Whoever is interrupted between the two has another try.
+            let read = |_| {
+                let system = system::read();
+                let instant = Instant::now();
+                (system::read().saturating_sub(system), Self { instant, system })
+            };
+            let (_, best) = (0..10).map(read).min_by_key(|&(took, _)| took).expect("ten tries");
+            best
+        })
+    }
+
+    /// The number of an instant; what is before the epoch is 0.
+    #[inline]
+    pub(super) fn number(&self, instant: Instant) -> u64 {
+        nanos(instant.saturating_duration_since(self.instant))
+    }
+
+    /// The instant of a number.
+    pub(super) fn instant(&self, number: u64) -> Instant {
+        clock::after(self.instant, Duration::from_nanos(number))
+    }
+
+    /// The number of now, by the system's clock.
+    #[inline]
+    pub(super) fn now(&self) -> u64 {
+        system::read().saturating_sub(self.system)
+    }
 }
 
-/// When numbers begin.
+/// In one number, which is earlier than what never comes.
 #[inline]
-pub(super) fn start() -> Instant {
-    epoch().instant
-}
-
-/// The number of an instant after `start`; what is earlier is 0.
-#[inline]
-pub(super) fn number(start: Instant, instant: Instant) -> u64 {
-    let since = instant.saturating_duration_since(start);
-    let nanos = since.as_secs().saturating_mul(1_000_000_000);
-    // So that it is earlier than what never comes.
-    nanos.saturating_add(since.subsec_nanos().into()).min(NEVER - 1)
-}
-
-/// The instant of a number.
-pub(super) fn instant(number: u64) -> Instant {
-    clock::after(start(), Duration::from_nanos(number))
-}
-
-/// The number of now, by the system's clock.
-#[inline]
-pub(super) fn now() -> u64 {
-    let epoch = epoch();
-    system::read().saturating_sub(epoch.system)
+pub(super) fn nanos(duration: Duration) -> u64 {
+    let seconds = duration.as_secs().saturating_mul(1_000_000_000);
+    seconds.saturating_add(duration.subsec_nanos().into()).min(NEVER - 1)
 }
 
 /// The system's clock, of which std's `Instant` is made.
@@ -89,12 +88,12 @@ mod system {
     use std::sync::OnceLock;
     use std::time::Instant;
 
-    use crate::time::epoch::number;
+    use crate::time::epoch::nanos;
 
     pub(super) fn read() -> u64 {
         static START: OnceLock<Instant> = OnceLock::new();
         let now = Instant::now();
-        number(*START.get_or_init(|| now), now)
+        nanos(now - *START.get_or_init(|| now))
     }
 }
 
@@ -105,22 +104,23 @@ mod tests {
     /// Invariant 1, in both orders.
     #[test]
     fn numbers_and_instants_are_the_same_clock() {
+        let epoch = Epoch::get();
         for _ in 0..1000 {
-            let before = number(start(), Instant::now());
-            let between = now();
-            let after = number(start(), Instant::now());
+            let before = epoch.number(Instant::now());
+            let between = epoch.now();
+            let after = epoch.number(Instant::now());
             assert!(before <= between, "a number that was read is not early");
             // Late by what lay between two readings, however the system has disturbed them.
             assert!(between - before < 10_000_000 + (after - before));
-            assert_eq!(number(start(), instant(between)), between);
+            assert_eq!(epoch.number(epoch.instant(between)), between);
         }
     }
 
     #[test]
     fn the_past_is_zero_and_the_far_future_comes_before_never() {
-        let start = start();
-        assert_eq!(number(start + Duration::from_secs(1), start), 0);
-        let far = start + Duration::from_secs(1000 * 365 * 24 * 3600);
-        assert_eq!(number(start, far), NEVER - 1);
+        let epoch = Epoch::get();
+        assert_eq!(epoch.number(epoch.instant - Duration::from_secs(1)), 0);
+        let far = epoch.instant + Duration::from_secs(1000 * 365 * 24 * 3600);
+        assert_eq!(epoch.number(far), NEVER - 1);
     }
 }

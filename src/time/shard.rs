@@ -19,7 +19,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use super::clock::Clock;
-use super::epoch;
+use super::epoch::Epoch;
 use super::wheel::{NEVER, Wheel};
 use crate::primitive::atomic::AtomicU64;
 use crate::primitive::atomic::Ordering::Relaxed;
@@ -30,8 +30,8 @@ use crate::util::{CachePadded, SpinLock, WakeBatch};
 pub(crate) struct Shard {
     /// Invariant 1.
     next: AtomicU64,
-    /// When the times of all shards begin.
-    epoch: Instant,
+    /// At hand for `nanos`.
+    epoch: &'static Epoch,
     state: SpinLock<State>,
 }
 
@@ -163,7 +163,7 @@ impl Shard {
     /// A time as the wheels count it.
     #[inline]
     pub(super) fn nanos(&self, instant: Instant) -> u64 {
-        epoch::number(self.epoch, instant)
+        self.epoch.number(instant)
     }
 
     #[inline]
@@ -199,7 +199,7 @@ impl Timers {
             let pooled = POOL.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let shard = pooled.unwrap_or_else(|| {
                 let state = SpinLock::new(State { life: 0, wheel: None });
-                let (next, epoch) = (AtomicU64::new(NEVER), epoch::start());
+                let (next, epoch) = (AtomicU64::new(NEVER), Epoch::get());
                 Box::leak(Box::new(CachePadded::new(Shard { next, epoch, state })))
             });
             let mut state = shard.state.lock();
@@ -256,14 +256,14 @@ impl Timers {
 
     /// The system's time `real` by this clock, as the wheels count it.
     pub(crate) fn nanos(&self, real: Instant) -> u64 {
-        epoch::number(epoch::start(), self.clock.at(real))
+        Epoch::get().number(self.clock.at(real))
     }
 
     /// Everybody waits: moves a clock that stands still on to the next timer.
     pub(crate) fn advance(&self) {
         let next = self.next(|_| Duration::ZERO);
         if next != NEVER {
-            self.clock.advance_to(epoch::instant(next));
+            self.clock.advance_to(Epoch::get().instant(next));
         }
     }
 

@@ -8,8 +8,9 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use super::clock::FAR;
+use super::epoch::{self, Epoch};
 use super::shard::{Registration, Shard, Stage};
-use super::{clock, context, epoch, now};
+use super::{clock, context, now};
 use crate::util::budget;
 
 /// Waits for so long, counted from this call.
@@ -72,10 +73,16 @@ enum Deadline {
 }
 
 impl Deadline {
+    #[cold]
+    #[inline(never)]
+    fn after(duration: Duration) -> Self {
+        Self::Instant(clock::after(now(), duration))
+    }
+
     fn instant(self) -> Instant {
         match self {
             Self::Instant(instant) => instant,
-            Self::Number(number) => epoch::instant(number),
+            Self::Number(number) => Epoch::get().instant(number),
         }
     }
 
@@ -107,18 +114,14 @@ impl Sleep {
     pub(super) fn after(duration: Duration, made_at: &'static Location<'static>) -> Self {
         // We are looking at the clock; the first poll need not.
         let is_due = if duration.is_zero() { Due::Yes } else { Due::No };
-        let registration = None;
-        match super::number() {
-            // The sum is a number: both are less than half of what it can be. (Perf: see `sleep`.)
+        // The sum is a number: both are less than half of what it can be.
+        let deadline = match super::number() {
             Some(now) if duration.as_secs() < FAR.as_secs() => {
-                let nanos = duration.as_secs() * 1_000_000_000 + u64::from(duration.subsec_nanos());
-                Self { deadline: Deadline::Number(now + nanos), registration, is_due, made_at }
+                Deadline::Number(now + epoch::nanos(duration))
             }
-            _ => {
-                let deadline = Deadline::Instant(clock::after(now(), duration));
-                Self { deadline, registration, is_due, made_at }
-            }
-        }
+            _ => Deadline::after(duration),
+        };
+        Self { deadline, registration: None, is_due, made_at }
     }
 
     /// When it is ready.
