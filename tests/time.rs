@@ -440,6 +440,37 @@ fn the_timers_of_a_stuck_seat_fire_elsewhere() {
     }
 }
 
+/// As above, where nobody looks on: the future of `block_on` wakes nobody, and between the timer and
+/// what blocks lies the end of a poll.
+#[test]
+fn timers_fire_while_the_only_one_awake_is_stuck() {
+    struct Tell(mpsc::Sender<()>);
+    impl Wake for Tell {
+        fn wake(self: Arc<Self>) {
+            self.0.send(()).unwrap();
+        }
+    }
+
+    for round in 0..rounds(20) {
+        let runtime = runtime(2);
+        // By now both are likely to sleep; it is right in any case.
+        (0..1000).for_each(|_| thread::yield_now());
+        let (tell, fired) = mpsc::channel();
+        let waker = Waker::from(Arc::new(Tell(tell)));
+        runtime.block_on(async {
+            if round % 2 == 0 {
+                // A timer that was set in an earlier poll, and is gone.
+                drop(Polled::waiting(sleep(HOUR)));
+                yield_now().await;
+            }
+            let mut timer = pin!(sleep(MS));
+            assert!(timer.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+            yield_now().await;
+            patiently(&fired);
+        });
+    }
+}
+
 /// As above, with timers that were pending while all slept, and the keeper is called to work.
 #[test]
 fn timers_fire_while_the_one_who_kept_the_time_is_stuck() {

@@ -24,6 +24,8 @@ pub(crate) trait Host {
 pub(crate) struct Place {
     timers: NonNull<Timers>,
     shard: Cell<&'static Shard>,
+    /// Whether the thread looks after any timer that it sets, and the host need not hear of it.
+    attends: Cell<bool>,
 }
 
 impl Place {
@@ -33,7 +35,11 @@ impl Place {
     ///
     /// The timers outlive the place.
     pub(crate) unsafe fn new(timers: &Timers) -> Self {
-        Self { timers: NonNull::from(timers), shard: Cell::new(timers.shard(0)) }
+        Self {
+            timers: NonNull::from(timers),
+            shard: Cell::new(timers.shard(0)),
+            attends: Cell::new(false),
+        }
     }
 
     #[inline]
@@ -51,6 +57,16 @@ impl Place {
     /// From now on timers are set on the shard of this seat.
     pub(crate) fn set_seat(&self, seat: usize) {
         self.shard.set(self.timers().shard(seat));
+    }
+
+    /// Whether `Host::hurry` would change nothing.
+    #[inline]
+    pub(super) fn attends(&self) -> bool {
+        self.attends.get()
+    }
+
+    pub(crate) fn set_attends(&self, attends: bool) {
+        self.attends.set(attends);
     }
 }
 

@@ -197,11 +197,12 @@ impl Sleep {
         // Foreign code, and so not inside the closure.
         let mut waker = Some(cx.waker().clone());
         let hurry = context::place(|place| {
-            let shard = place?.shard();
+            let place = place?;
+            let shard = place.shard();
             let time = self.deadline.number(shard);
             let (registration, is_first) = Registration::new(shard, time, &mut waker)?;
             self.registration = Some(registration);
-            Some(is_first.then_some(time))
+            Some((is_first && !place.attends()).then_some(time))
         });
         match hurry {
             Some(None) => {}
