@@ -457,6 +457,20 @@ fn timers_of_a_seat_whose_thread_blocks_are_on_time() {
     }
 }
 
+/// In place, the thread itself no longer looks after the timers that it sets, although it did before.
+#[test]
+fn timers_set_in_place_are_looked_after() {
+    for workers in [1, 2] {
+        let task = || async {
+            drop(support::Polled::waiting(time::sleep(Duration::from_secs(3600))));
+            block_in_place(|| support::block_on(time::sleep(Duration::from_millis(1))));
+        };
+        let runtime = runtime(workers);
+        runtime.block_on(task());
+        runtime.block_on(runtime.spawn(task())).unwrap();
+    }
+}
+
 /// A timer belongs to the runtime that is entered, also on threads that have no seat.
 #[test]
 fn timers_are_set_wherever_the_runtime_is_entered() {
