@@ -32,8 +32,9 @@ use crate::util::budget;
 /// assert!(start.elapsed() >= Duration::from_millis(2));
 /// ```
 #[doc(alias = "delay")]
-// Perf: always, so that it is made where it stays. Moved right after it was written in parts, it
-// would stall the processor for 8 ns.
+// Perf: always, so that it is made where it stays; and what is rare is elsewhere, so that callers are
+// inlined, too. Moved right after it was written in parts, it would stall the processor for 8 ns: create,
+// poll and drop 57 to 50 ns where a method returns it (tokio 103).
 #[inline(always)]
 #[track_caller]
 pub fn sleep(duration: Duration) -> Sleep {
