@@ -11,8 +11,9 @@
 //! Requests a second and the waits of `wrk -t1 -c64 --latency`, for a body of five bytes over
 //! connections that stay open. The servers are the same code, on hyper 1.x; annulus by its own
 //! adapters (`annulus::hyper`), tokio by those of `hyper-util`. Each is a process of its own, started
-//! anew for every round, and no thread is tied to a processor: on two of them, `wrk` takes
-//! about half of one. Rounds take turns, and what counts is the median of the rounds.
+//! anew for every round, and no thread is tied to a processor. Rounds take turns, and what counts is
+//! the median of the rounds. For how much of the time `wrk` had a processor is shown, too: where it is
+//! nearly all, the server was not what was slow, and no other would have shown a higher rate.
 //!
 //! The bare loop is the same service of hyper's in a loop over the system's poll, on one thread and
 //! without a runtime (`support/bare_http.rs`): what it does not save in comparison with tokio on
@@ -65,11 +66,14 @@ fn main() {
     let names = servers.map(|server| server.name);
     println!("\n### HTTP, `wrk -t1 -c64`");
     pace::print_head("requests");
-    let measure = |names: &[&str], hogs: usize| {
+    let mut busy = vec![Vec::new(); names.len()];
+    let mut measure = |names: &[&str], hogs: usize| {
         pace::in_turns(names, rounds, |i| {
             let server = servers[i];
             let running = server.start(hogs * server.workers).expect("a process for the server");
-            wrk::ask(running.addr, seconds).expect("answers")
+            let (pace, share) = wrk::ask(running.addr, seconds).expect("answers");
+            busy[i].extend(share);
+            pace
         })
     };
     let paces = measure(&names, 0);
@@ -78,4 +82,11 @@ fn main() {
     // In the bare loop nothing else can run.
     pace::print_pairs("beside hogs", &names[..4], &measure(&names[..4], 2));
     println!("\nHogs: two tasks a worker that compute for {POLL:?} in each poll.");
+    println!(
+        "\n`wrk` had a processor for so much of the time, alone in each round and beside hogs:"
+    );
+    for (name, shares) in names.iter().zip(busy) {
+        let percents = shares.iter().map(|share| format!("{:.0}", 100.0 * share));
+        println!("{name}: {} %", percents.collect::<Vec<_>>().join(", "));
+    }
 }

@@ -1,9 +1,9 @@
 //! `wrk`, the client of the benchmark: how it is called, and what it says.
 
-use std::io;
 use std::net::SocketAddr;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use std::{fs, io};
 
 use super::pace::Pace;
 
@@ -16,17 +16,31 @@ pub(crate) fn is_here() -> bool {
     Command::new("wrk").arg("--version").output().is_ok()
 }
 
-/// Asks the server again and again for so many seconds.
+/// Asks the server again and again for so many seconds; and for what share of them `wrk` had a
+/// processor, if the system says so.
 ///
 /// # Errors
 ///
 /// If `wrk` cannot run, or says something else than rates and waits.
-pub(crate) fn ask(addr: SocketAddr, seconds: u32) -> io::Result<Pace> {
+pub(crate) fn ask(addr: SocketAddr, seconds: u32) -> io::Result<(Pace, Option<f64>)> {
     let mut command = Command::new("wrk");
     command.args(["-t1", &format!("-c{CONNECTIONS}"), &format!("-d{seconds}s"), "--latency"]);
+    let (start, before) = (Instant::now(), time_of_children());
     let output = command.arg(format!("http://{addr}/")).output()?;
+    let spent = time_of_children().zip(before).map(|(after, before)| after - before);
+    let busy = spent.map(|spent| spent.as_secs_f64() / start.elapsed().as_secs_f64());
     let text = String::from_utf8_lossy(&output.stdout);
-    parse(&text).ok_or_else(|| io::Error::other(format!("wrk said: {text}")))
+    let pace = parse(&text).ok_or_else(|| io::Error::other(format!("wrk said: {text}")))?;
+    Ok((pace, busy))
+}
+
+/// The processors' time of the children that have ended.
+fn time_of_children() -> Option<Duration> {
+    let stat = fs::read_to_string("/proc/self/stat").ok()?;
+    // After the program's name, which may have spaces; in hundredths of a second.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(13);
+    let mut next = || fields.next()?.parse::<u64>().ok();
+    Some(Duration::from_millis(10 * (next()? + next()?)))
 }
 
 /// None if a figure is missing, or requests failed.
