@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use annulus::{
     Builder, Handle, Runtime, block_in_place, channel, spawn_blocking, sync, time, yield_now,
 };
-use support::{Counted, now, panic_text};
+use support::{Counted, Polled, now, panic_text};
 
 #[macro_use]
 mod support;
@@ -460,10 +460,17 @@ fn timers_of_a_seat_whose_thread_blocks_are_on_time() {
 /// In place, the thread itself no longer looks after the timers that it sets, although it did before.
 #[test]
 fn timers_set_in_place_are_looked_after() {
+    const MS: Duration = Duration::from_millis(1);
     for workers in [1, 2] {
         let task = || async {
-            drop(support::Polled::waiting(time::sleep(Duration::from_secs(3600))));
-            block_in_place(|| support::block_on(time::sleep(Duration::from_millis(1))));
+            drop(Polled::waiting(time::sleep(Duration::from_secs(3600))));
+            block_in_place(|| {
+                let (start, timer) = (Instant::now(), Polled::waiting(time::sleep(MS)));
+                while timer.wakes() == 0 {
+                    assert!(start.elapsed() < Duration::from_secs(20), "nobody looks after it");
+                    thread::yield_now();
+                }
+            });
         };
         let runtime = runtime(workers);
         runtime.block_on(task());

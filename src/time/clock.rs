@@ -32,7 +32,6 @@ pub(crate) struct Clock {
     moved: AtomicBool,
     /// Whether anybody has ever set a timer by it. Without timers, nobody need look at it.
     used: AtomicBool,
-    /// At hand for `number`.
     epoch: &'static Epoch,
     hands: Mutex<Hands>,
 }
@@ -87,6 +86,10 @@ impl Clock {
     #[cold]
     fn moved_at(&self, real: Instant) -> Instant {
         self.hands.lock().at(real)
+    }
+
+    pub(super) fn epoch(&self) -> &'static Epoch {
+        self.epoch
     }
 
     /// Notes that timers are set by this clock.

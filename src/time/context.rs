@@ -11,8 +11,9 @@ pub(crate) trait Host {
     /// The timers of the runtime, and those of this thread.
     fn place(&self) -> &Place;
 
-    /// A timer has been set on this thread that is the first of its shard to be due. Gives what has
-    /// somebody look after it, if that is not this thread, as in `firing`.
+    /// A timer has been set on this thread that is the first of its shard to be due, and the place does
+    /// not attend; or the clock was stopped, or goes on. Gives what has somebody look after it, if that is
+    /// not this thread, as in `firing`.
     fn hurry(&self, deadline: u64) -> Option<Box<dyn FnOnce()>>;
 
     /// The clock has been moved: gives what fires all that is due. It is to be called after the
@@ -24,7 +25,10 @@ pub(crate) trait Host {
 pub(crate) struct Place {
     timers: NonNull<Timers>,
     shard: Cell<&'static Shard>,
-    /// Whether the thread looks after any timer that it sets, and the host need not hear of it.
+    /// Whether the host knows all that `hurry` tells it: it sits on a seat, and has heard of a timer
+    /// since it last handed them on.
+    ///
+    /// Perf: create, poll and drop of a sleep: 50 to 48 ns.
     attends: Cell<bool>,
 }
 

@@ -20,7 +20,7 @@ use super::clock;
 use super::wheel::NEVER;
 
 /// When numbers begin: as std tells it, and as the system does, which was read before.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Epoch {
     instant: Instant,
     system: u64,
@@ -92,7 +92,7 @@ mod system {
     pub(super) fn read() -> u64 {
         static START: OnceLock<Instant> = OnceLock::new();
         let now = Instant::now();
-        nanos(now - *START.get_or_init(|| now))
+        nanos(now.saturating_duration_since(*START.get_or_init(|| now)))
     }
 }
 

@@ -14,8 +14,8 @@
 //! # How exact it is
 //!
 //! A timer is never early. On an idle machine it is late by what the system takes to wake a thread:
-//! 50 to 70 µs on a virtual machine with Linux. Workers that run short polls look at the clock every 16 of them; a worker stuck in a
-//! long poll has its timers fired by another one, a millisecond late at the least.
+//! 40 to 80 µs on a virtual machine with Linux. Workers that run short polls look at the clock every 16 of
+//! them; a worker stuck in a long poll has its timers fired by another one, a millisecond late at the least.
 //!
 //! # Where it works
 //!
@@ -65,7 +65,7 @@ pub fn now() -> Instant {
     context::place(|place| place.map_or_else(Instant::now, |place| place.timers().clock().now()))
 }
 
-/// The number of `now` (`epoch.rs`), if that is the system's time.
+/// The number of now (`epoch.rs`), if this thread is in a runtime whose clock is the system's.
 #[inline(always)]
 fn number() -> Option<u64> {
     context::place(|place| place?.timers().clock().number())

@@ -256,14 +256,14 @@ impl Timers {
 
     /// The system's time `real` by this clock, as the wheels count it.
     pub(crate) fn nanos(&self, real: Instant) -> u64 {
-        Epoch::get().number(self.clock.at(real))
+        self.clock.epoch().number(self.clock.at(real))
     }
 
     /// Everybody waits: moves a clock that stands still on to the next timer.
     pub(crate) fn advance(&self) {
         let next = self.next(|_| Duration::ZERO);
         if next != NEVER {
-            self.clock.advance_to(Epoch::get().instant(next));
+            self.clock.advance_to(self.clock.epoch().instant(next));
         }
     }
 
