@@ -119,7 +119,6 @@ impl Context {
         self.seat.set(index.map_or(ptr::null(), |index| &raw const *seats[index]));
         self.index.set(index.unwrap_or(0));
         self.place.set_seat(self.index.get());
-        self.place.set_attends(false);
     }
 
     pub(super) fn shared(&self) -> &Shared {

@@ -32,6 +32,7 @@ pub(crate) struct Clock {
     moved: AtomicBool,
     /// Whether anybody has ever set a timer by it. Without timers, nobody need look at it.
     used: AtomicBool,
+    /// At hand without a look at its lock.
     epoch: &'static Epoch,
     hands: Mutex<Hands>,
 }

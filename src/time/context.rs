@@ -58,9 +58,10 @@ impl Place {
         self.shard.get()
     }
 
-    /// From now on timers are set on the shard of this seat.
+    /// From now on timers are set on the shard of this seat, and the host hears of the first.
     pub(crate) fn set_seat(&self, seat: usize) {
         self.shard.set(self.timers().shard(seat));
+        self.attends.set(false);
     }
 
     /// Whether `Host::hurry` would change nothing.

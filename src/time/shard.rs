@@ -30,8 +30,6 @@ use crate::util::{CachePadded, SpinLock, WakeBatch};
 pub(crate) struct Shard {
     /// Invariant 1.
     next: AtomicU64,
-    /// At hand for `nanos`.
-    epoch: &'static Epoch,
     state: SpinLock<State>,
 }
 
@@ -122,7 +120,7 @@ impl Registration {
 
     /// Moves the timer to a later deadline; false if it has fired.
     pub(super) fn postpone(&self, deadline: Instant) -> bool {
-        let time = self.shard.nanos(deadline);
+        let time = Epoch::get().number(deadline);
         let mut state = self.shard.state.lock();
         state.wheel(self.life).is_some_and(|wheel| wheel.reset(self.key, time))
     }
@@ -160,12 +158,6 @@ impl Drop for Registration {
 }
 
 impl Shard {
-    /// A time as the wheels count it.
-    #[inline]
-    pub(super) fn nanos(&self, instant: Instant) -> u64 {
-        self.epoch.number(instant)
-    }
-
     #[inline]
     fn due_at(&self, patience: Duration) -> u64 {
         self.next.load(Relaxed).saturating_add(patience.as_nanos() as u64)
@@ -199,8 +191,8 @@ impl Timers {
             let pooled = POOL.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let shard = pooled.unwrap_or_else(|| {
                 let state = SpinLock::new(State { life: 0, wheel: None });
-                let (next, epoch) = (AtomicU64::new(NEVER), Epoch::get());
-                Box::leak(Box::new(CachePadded::new(Shard { next, epoch, state })))
+                let next = AtomicU64::new(NEVER);
+                Box::leak(Box::new(CachePadded::new(Shard { next, state })))
             });
             let mut state = shard.state.lock();
             *state = State { life: state.life + 1, wheel: Some(Wheel::new()) };

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::clock::FAR;
 use super::epoch::{self, Epoch};
-use super::shard::{Registration, Shard, Stage};
+use super::shard::{Registration, Stage};
 use super::{clock, context, now};
 use crate::util::budget;
 
@@ -74,6 +74,7 @@ enum Deadline {
 }
 
 impl Deadline {
+    /// By whatever clock it is here, and however far.
     #[cold]
     #[inline(never)]
     fn after(duration: Duration) -> Self {
@@ -88,9 +89,9 @@ impl Deadline {
     }
 
     #[inline(always)]
-    fn number(self, shard: &Shard) -> u64 {
+    fn number(self, epoch: &Epoch) -> u64 {
         match self {
-            Self::Instant(instant) => shard.nanos(instant),
+            Self::Instant(instant) => epoch.number(instant),
             Self::Number(number) => number,
         }
     }
@@ -199,9 +200,8 @@ impl Sleep {
         let mut waker = Some(cx.waker().clone());
         let hurry = context::place(|place| {
             let place = place?;
-            let shard = place.shard();
-            let time = self.deadline.number(shard);
-            let (registration, is_first) = Registration::new(shard, time, &mut waker)?;
+            let time = self.deadline.number(place.timers().clock().epoch());
+            let (registration, is_first) = Registration::new(place.shard(), time, &mut waker)?;
             self.registration = Some(registration);
             Some((is_first && !place.attends()).then_some(time))
         });
